@@ -1,0 +1,1 @@
+"""How a good picture becomes a bad one: recipes drawn from a seed, then applied."""

@@ -1,0 +1,83 @@
+"""Every failure that a user can cause or mend, with the exit code of each.
+
+    SrcliError                        1   a file could not be done
+    ├── OutputError                   1   the result cannot be written where it was asked for
+    ├── UsageError                    2   options that cannot be, or not together
+    │   └── ConfigError               2   a configuration file or value that cannot be
+    ├── WeightsError                  3   weights that cannot be used
+    │   ├── UnknownWeightsError       3   no catalogue entry and no file of that name
+    │   ├── UnavailableWeightsError   3   known, but no source gave them
+    │   └── BadWeightsError           3   a file that is damaged, dangerous or of no known kind
+    ├── ImageError                    4   an input that cannot be read as a picture
+    └── ResourceError                 5   the machine has not enough of something
+        ├── OutOfMemoryError          5
+        └── DiskFullError             5
+
+Among several inputs a failed one makes the exit code 1, whatever its own. Ctrl-C is 130.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SrcliError(Exception):
+    """A failure the user can act on: `str(error)` says what, `error.hint` says what to do."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class OutputError(SrcliError):
+    """The result cannot be written where it was asked for."""
+
+
+class UsageError(SrcliError):
+    """Options that cannot be, or not together."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A configuration file or value that cannot be."""
+
+
+class WeightsError(SrcliError):
+    """Weights that cannot be used."""
+
+    exit_code = 3
+
+
+class UnknownWeightsError(WeightsError):
+    """No catalogue entry and no file of that name."""
+
+
+class UnavailableWeightsError(WeightsError):
+    """Weights that are known, but that no source gave."""
+
+
+class BadWeightsError(WeightsError):
+    """A weights file that is damaged, dangerous or of no known kind."""
+
+
+class ImageError(SrcliError):
+    """An input that cannot be read as a picture."""
+
+    exit_code = 4
+
+
+class ResourceError(SrcliError):
+    """The machine has not enough of something."""
+
+    exit_code = 5
+
+
+class OutOfMemoryError(ResourceError):
+    """Not even the smallest plan fits in memory."""
+
+
+class DiskFullError(ResourceError):
+    """No space is left for the result or for what is needed on the way."""

@@ -1,0 +1,1 @@
+"""A network over an image larger than memory: tensors in, tensors out."""

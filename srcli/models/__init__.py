@@ -1,0 +1,1 @@
+"""Networks and the state-dict namings of the field."""
