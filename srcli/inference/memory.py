@@ -1,0 +1,160 @@
+"""How much memory a network needs, and the plan that fits in what is free.
+
+The need is not guessed: the network runs once without data (on torch's meta device), every tensor
+it makes is counted while it lives, and the highest count is the need.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psutil
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from srcli.errors import OutOfMemoryError
+from srcli.inference.geometry import TilePlan
+from srcli.models.network import Network
+
+PROBE_SIDE = 128  # large enough that borders hardly count
+SHARE_OF_DEVICE = 0.8  # of what is free: the allocator's fragments and cuDNN's workspace need room
+SHARE_OF_HOST = 0.5
+HOST_LIMIT = 3 * 2**30  # more does not make a CPU faster, and others live here too
+FEATHER_PX = 8
+SMALLEST_TILE = 16
+
+
+class MemoryExhaustedError(Exception):
+    """The device refused an allocation: plan again, smaller. Never reaches a user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Peak bytes of a network's activations: `per_pixel` of one image's input area."""
+
+    per_pixel: float
+
+    def bytes(self, height: int, width: int) -> float:
+        return self.per_pixel * height * width
+
+
+def measure_need(network: Network, dtype: torch.dtype) -> Need:
+    """The peak need of one forward pass, from a run on the meta device."""
+    side = max(PROBE_SIDE, network.traits.minimum)
+    state = {
+        name: torch.empty_like(tensor, device="meta", dtype=_like(tensor, dtype))
+        for name, tensor in network.state_dict(keep_vars=False).items()
+    }
+    state |= {
+        name: torch.empty_like(tensor, device="meta", dtype=_like(tensor, dtype))
+        for name, tensor in network.named_buffers()
+    }
+    image = torch.empty(1, 3, side, side, device="meta", dtype=dtype)
+    counter = _LiveBytes()
+    with torch.inference_mode(), counter:
+        torch.func.functional_call(network, state, (image,))
+    return Need(counter.peak / side**2)
+
+
+def plan_tiles(
+    height: int,
+    width: int,
+    network: Network,
+    need: Need,
+    *,
+    budget: float,
+    tile: int | None = None,
+    halo: int | None = None,
+) -> TilePlan:
+    """The largest tiles whose reads fit `budget` bytes, or cores of `tile` pixels when given.
+
+    Raises OutOfMemoryError when not even the smallest tile fits.
+    """
+    traits = network.traits
+    halo = traits.halo_px if halo is None else halo
+    whole = TilePlan(
+        height=height,
+        width=width,
+        tile=max(height, width),
+        halo=halo,
+        feather=min(FEATHER_PX, halo),
+        multiple=traits.multiple,
+    )
+    if tile is not None:
+        return replace(whole, tile=max(tile, 1))
+    if not traits.is_tileable or need.bytes(height, width) <= budget:
+        return whole
+    plan = whole
+    while need.bytes(*plan.largest) > budget:
+        plan = smaller(plan)
+    return plan
+
+
+def smaller(plan: TilePlan) -> TilePlan:
+    """The next plan to try when `plan` did not fit.
+
+    Raises OutOfMemoryError when there is none.
+    """
+    if plan.tile <= SMALLEST_TILE:
+        raise OutOfMemoryError(
+            f"not even a tile of {plan.tile} px with {plan.halo} px of context fits in memory",
+            hint="close other programs, or use --device cpu, --halo 16 or a smaller model",
+        )
+    return replace(plan, tile=max(plan.tile * 3 // 4, SMALLEST_TILE))
+
+
+def free_bytes(device: torch.device) -> float:
+    """What a run may take of the device's memory now."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return SHARE_OF_DEVICE * (free + cached)
+    available = float(psutil.virtual_memory().available)
+    return min(SHARE_OF_HOST * available, HOST_LIMIT)
+
+
+class _LiveBytes(TorchDispatchMode):
+    """Counts the bytes of all tensors alive, and remembers the most."""
+
+    def __init__(self) -> None:
+        TorchDispatchMode.__init__(self)
+        self.live = 0
+        self.peak = 0
+        self._owners: dict[int, int] = {}  # storage -> how many tensors look at it
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(tensor, Tensor):
+                self._watch(tensor)
+        return result
+
+    def _watch(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        key, size = storage._cdata, storage.nbytes()
+        if key not in self._owners:
+            self._owners[key] = 0
+            self.live += size
+            self.peak = max(self.peak, self.live)
+        self._owners[key] += 1
+        weakref.finalize(tensor, self._forget, key, size)
+
+    def _forget(self, key: int, size: int) -> None:
+        self._owners[key] -= 1
+        if self._owners[key] == 0:
+            del self._owners[key]
+            self.live -= size
+
+
+def _like(tensor: Tensor, dtype: torch.dtype) -> torch.dtype:
+    return dtype if tensor.is_floating_point() else tensor.dtype

@@ -1,0 +1,201 @@
+"""Running a network on batches in the precision the hardware likes, and noticing when it fails.
+
+fp16 overflows in some networks on some cards; the result is NaN, or black. A batch that comes out
+so is run again in fp32, and after a few of them everything is.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+
+import torch
+from torch import Tensor
+
+from srcli.errors import BadWeightsError, UsageError
+from srcli.inference.memory import MemoryExhaustedError
+from srcli.models.network import Network
+
+FAILURES_BEFORE_SWITCH = 3
+BLACK = 0.5 / 255  # an output no brighter than this ...
+NOT_BLACK = 8 / 255  # ... of an input at least this bright is a failure, not a picture
+
+
+class Precision(StrEnum):
+    """The numbers a network computes with."""
+
+    AUTO = "auto"
+    FP16 = "fp16"
+    BF16 = "bf16"
+    FP32 = "fp32"
+
+
+DTYPES = {
+    Precision.FP16: torch.float16,
+    Precision.BF16: torch.bfloat16,
+    Precision.FP32: torch.float32,
+}
+
+
+def choose_precision(wanted: Precision, network: Network, device: torch.device) -> Precision:
+    """`auto` made concrete: fp16 on CUDA, bf16 where fp16 is unsound for the network, else fp32.
+
+    Raises UsageError when the network cannot compute in what is asked for.
+    """
+    traits = network.traits
+    if wanted is Precision.FP16 and not traits.supports_half:
+        raise UsageError(
+            f"{traits.architecture} overflows in fp16", hint="use --precision bf16 or fp32"
+        )
+    if wanted is not Precision.AUTO:
+        return wanted
+    if device.type == "cuda":
+        if traits.supports_half and torch.cuda.get_device_capability(device) >= (7, 0):
+            return Precision.FP16
+        if traits.supports_bfloat16 and torch.cuda.is_bf16_supported(including_emulation=False):
+            return Precision.BF16
+    if device.type == "mps" and traits.supports_half and _half_is_sound(network, device):
+        return Precision.FP16
+    return Precision.FP32
+
+
+class Pending:
+    """A batch under way on the device; `result` waits for it and checks it."""
+
+    def __init__(self, runner: Runner, batch: Tensor) -> None:
+        self._runner = runner
+        self._batch = batch
+        self._restored, self._failed = runner._launch(batch)
+        self._ready = torch.cuda.Event() if runner.device.type == "cuda" else None
+        if self._ready is not None:
+            self._ready.record()
+
+    def result(self) -> Tensor:
+        """(N, 3, s·H, s·W) float32 on the host, finite.
+
+        Raises BadWeightsError when even fp32 gives values that are not numbers.
+        """
+        with memory_failures():
+            if self._ready is not None:
+                self._ready.synchronize()
+            if bool(self._failed):
+                return self._runner._again(self._batch)
+            return self._restored.float()
+
+
+class Runner:
+    """A network on a device in a precision, with the guard.
+
+    Takes and gives float32 on the host. On CUDA `submit` returns before the work is done: copies
+    go through pinned memory, and nothing waits until `Pending.result`.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        device: torch.device,
+        precision: Precision,
+        *,
+        on_note: Callable[[str], None] = lambda note: None,
+    ) -> None:
+        self.network = network  # the given weights, in fp32; never changed
+        self.device = device
+        self.precision = choose_precision(precision, network, device)
+        self._on_note = on_note
+        self._failures = 0
+        self._replicas: dict[torch.dtype, Network] = {}
+        if device.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = False
+            torch.backends.cuda.matmul.allow_tf32 = False
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the network computes in, as of now."""
+        return DTYPES[self.precision]
+
+    def submit(self, batch: Tensor) -> Pending:
+        """Start on (N, 3, H, W) float32 in [0, 1] on the host."""
+        with memory_failures():
+            return Pending(self, batch)
+
+    def _launch(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        is_cuda = self.device.type == "cuda"
+        with torch.inference_mode():
+            if is_cuda:
+                batch = batch.pin_memory()
+            there = batch.to(self.device, self.dtype, non_blocking=is_cuda)
+            restored = self._replica()(there.contiguous(memory_format=torch.channels_last))
+            failed = _is_failure(there, restored)
+            if not is_cuda:
+                return restored.to("cpu"), failed
+            return _to_host(restored), _to_host(failed)
+
+    def _again(self, batch: Tensor) -> Tensor:
+        """The same batch in fp32, and everything from now on if this keeps happening."""
+        failed_in, self.precision = self.precision, Precision.FP32
+        with torch.inference_mode():
+            there = batch.to(self.device)
+            restored: Tensor = self._replica()(there.contiguous(memory_format=torch.channels_last))
+            if not torch.isfinite(restored).all():
+                raise BadWeightsError(
+                    "the network gives values that are not numbers, even in fp32",
+                    hint="the weights are damaged or not made for photographs; try others",
+                )
+            self._failures += 1
+            if self._failures < FAILURES_BEFORE_SWITCH:
+                self.precision = failed_in
+            if self._failures == 1 and failed_in is not Precision.FP32:
+                self._on_note(f"{failed_in} overflowed on a part of the image: done in fp32")
+            if self._failures == FAILURES_BEFORE_SWITCH and failed_in is not Precision.FP32:
+                self._on_note(f"{failed_in} keeps overflowing: the rest is done in fp32")
+            return restored.float().to("cpu")
+
+    def _replica(self) -> Network:
+        """The network in the current precision on the device."""
+        if self.dtype not in self._replicas:
+            replica = copy.deepcopy(self.network) if self._needs_copy() else self.network
+            replica = replica.to(self.device, self.dtype)
+            self._replicas[self.dtype] = replica.to(memory_format=torch.channels_last)
+        return self._replicas[self.dtype]
+
+    def _needs_copy(self) -> bool:
+        return self.device.type != "cpu" or self.dtype is not torch.float32
+
+
+@contextmanager
+def memory_failures() -> Iterator[None]:
+    """Every way in which torch says that memory is out, as MemoryExhaustedError."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise MemoryExhaustedError(str(error)) from None
+    except RuntimeError as error:
+        # The CPU allocator has no exception type of its own.
+        if "DefaultCPUAllocator" in str(error) or "CUDNN_STATUS_ALLOC_FAILED" in str(error):
+            raise MemoryExhaustedError(str(error)) from None
+        raise
+
+
+def _is_failure(batch: Tensor, restored: Tensor) -> Tensor:
+    """A boolean of shape (), computed where the tensors are."""
+    low, high = torch.aminmax(restored)
+    is_black = (high <= BLACK) & (batch.amax() >= NOT_BLACK)
+    return ~torch.isfinite(low) | ~torch.isfinite(high) | is_black
+
+
+def _to_host(tensor: Tensor) -> Tensor:
+    host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    host.copy_(tensor, non_blocking=True)
+    return host
+
+
+def _half_is_sound(network: Network, device: torch.device) -> bool:
+    """A small probe: fp16 close to fp32 on a smooth picture."""
+    ramp = torch.linspace(0, 1, 64, device=device).expand(1, 3, 64, 64)
+    probe = copy.deepcopy(network).to(device)
+    with torch.inference_mode():
+        exact = probe(ramp)
+        half = probe.half()(ramp.half()).float()
+    return bool(torch.isfinite(half).all()) and (half - exact).abs().max().item() < 2 / 255

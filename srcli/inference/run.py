@@ -1,0 +1,64 @@
+"""One image through one network: run the plan, and when memory is out, a smaller plan from the top.
+
+A tile that failed is never pasted over, patched up or left out: the image starts over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from srcli.inference.geometry import TilePlan
+from srcli.inference.memory import MemoryExhaustedError, smaller
+from srcli.inference.precision import Runner
+from srcli.inference.rows import RowSink, RowSource
+from srcli.inference.tiled import run_tiled
+
+
+def enlarge(
+    runner: Runner,
+    source: RowSource,
+    sink: RowSink,
+    plan: TilePlan,
+    *,
+    batch: int = 1,
+    on_tiles: Callable[[int, int], None] = lambda done, total: None,
+    on_note: Callable[[str], None] = lambda note: None,
+) -> TilePlan:
+    """Run `source` through the network into `sink`; the plan that carried it through is returned.
+
+    `on_tiles` hears how many tiles are done and how many there are; after a restart it starts
+    again at 0. Raises OutOfMemoryError when no plan fits.
+    """
+    while True:
+        try:
+            _run(runner, source, sink, plan, batch, on_tiles)
+            return plan
+        except MemoryExhaustedError:
+            plan, batch = smaller(plan), 1
+        on_note(f"out of memory: starting over with tiles of {plan.tile} px")
+        if runner.device.type == "cuda":
+            torch.cuda.empty_cache()
+        source.restart()
+        sink.restart()
+
+
+def _run(
+    runner: Runner,
+    source: RowSource,
+    sink: RowSink,
+    plan: TilePlan,
+    batch: int,
+    on_tiles: Callable[[int, int], None],
+) -> None:
+    total, done = plan.tiles, 0
+
+    def count(tiles: int) -> None:
+        nonlocal done
+        done += tiles
+        on_tiles(done, total)
+
+    on_tiles(0, total)
+    for start, rows in run_tiled(runner, source, plan, batch=batch, on_tile=count):
+        sink.write(start, rows)
