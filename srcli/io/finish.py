@@ -1,0 +1,111 @@
+"""From the network's rows to the samples of the file, lazily: nothing is computed until saved.
+
+spool -> exact size -> gray -> strength -> colour fix -> what sRGB clipped -> profile -> samples
+alpha (source or spool) -> exact size -> 0 and 1 held ------------------------------> samples
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from srcli.io.alpha import AlphaKind, AlphaMode, hold_extremes, on_white
+from srcli.io.drift import ColorFix, correct_drift
+from srcli.io.pictures import Page
+from srcli.io.profiles import IccMode
+from srcli.io.resample import resize_coded, resize_plain
+from srcli.io.spool import Spool, SpoolDtype
+from srcli.io.vips import FULL_SCALE, VIPS_FORMAT, VipsImage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """What is done to the network's result on its way to the file."""
+
+    size: tuple[int, int]  # height, width
+    dtype: SpoolDtype  # of the file
+    strength: float = 1.0  # 1 is the network alone, 0 a plain Lanczos enlargement
+    color_fix: ColorFix = ColorFix.AUTO
+    alpha: AlphaMode = AlphaMode.LANCZOS
+    icc: IccMode = IccMode.KEEP
+
+
+def finish_page(page: Page, colour: Spool, alpha: Spool | None, finish: Finish) -> VipsImage:
+    """The page as an image of the file's samples, with alpha where the source has it.
+
+    `colour` holds the network's result of `page.read_rows`, at any size, in 1 or 3 channels;
+    `alpha` that of `page.read_alpha_rows`, used by AlphaMode.NETWORK.
+    """
+    raw = colour.as_vips()
+    transparency = _alpha(page, alpha, finish)
+    is_flat = transparency is not None and finish.alpha is AlphaMode.DROP
+    if _is_ready(page, colour, finish) and not is_flat:
+        samples = raw
+    else:
+        coded = _colour(page, raw, colour, finish)
+        if is_flat:
+            coded, transparency = on_white(coded, transparency), None
+        samples = _quantise(coded, finish.dtype)
+    if transparency is not None:
+        samples = samples.bandjoin(_quantise(transparency, finish.dtype))
+    is_deep = finish.dtype == "uint16"
+    if page.layout.is_gray:
+        return samples.copy(interpretation="grey16" if is_deep else "b-w")
+    return samples.copy(interpretation="rgb16" if is_deep else "srgb")
+
+
+def _is_ready(page: Page, colour: Spool, finish: Finish) -> bool:
+    return (
+        (colour.height, colour.width) == finish.size
+        and colour.dtype == finish.dtype
+        and colour.channels == (1 if page.layout.is_gray else 3)
+        and finish.strength == 1
+        and finish.color_fix is ColorFix.OFF
+        and not page.layout.is_wide
+    )
+
+
+def _colour(page: Page, raw: VipsImage, colour: Spool, finish: Finish) -> VipsImage:
+    height, width = finish.size
+    coded = (raw.cast("float") / FULL_SCALE[colour.dtype]).cast("float")
+    if page.layout.is_gray and coded.bands == 3:
+        coded = coded.bandmean().cast("float")
+    if finish.color_fix is not ColorFix.OFF:
+        coded = correct_drift(coded, page.coded_image, finish.color_fix)
+    coded = resize_coded(coded, width, height)
+    if finish.strength < 1:
+        plain = resize_coded(page.coded_image(), width, height)
+        coded = coded * finish.strength + plain * (1 - finish.strength)
+    coded = clip(coded)
+    residual = page.residual_image() if finish.icc is IccMode.KEEP else None
+    if residual is not None:
+        coded = coded + resize_plain(residual, width, height)
+    profile = page.layout.profile
+    if profile is not None and finish.icc is IccMode.KEEP:
+        coded = profile.from_srgb(coded)
+    return coded
+
+
+def _alpha(page: Page, spool: Spool | None, finish: Finish) -> VipsImage | None:
+    height, width = finish.size
+    source = page.alpha_image()
+    if source is None:
+        return None
+    if page.alpha is AlphaKind.CONSTANT:
+        assert page.alpha_range is not None
+        return (VipsImage.black(width, height) + page.alpha_range[0]).cast("float")
+    if finish.alpha is AlphaMode.NETWORK and spool is not None:
+        enlarged = (spool.as_vips().cast("float") / FULL_SCALE[spool.dtype]).bandmean()
+    else:
+        enlarged = source
+    return hold_extremes(clip(resize_plain(enlarged, width, height)), source)
+
+
+def clip(image: VipsImage) -> VipsImage:
+    """Floats brought into [0, 1]."""
+    return (image > 1).ifthenelse(1, (image < 0).ifthenelse(0, image)).cast("float")
+
+
+def _quantise(coded: VipsImage, dtype: SpoolDtype) -> VipsImage:
+    if dtype == "float32":
+        return coded.cast("float")
+    return (coded * FULL_SCALE[dtype] + 0.5).floor().cast(VIPS_FORMAT[dtype])

@@ -1,0 +1,214 @@
+"""Pictures that libvips does not read: by Pillow, and HEIC by the optional pillow-heif.
+
+These are decoded whole, a frame at a time: their kinds are small, or hold small pictures.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from io import BytesIO
+from types import ModuleType
+from typing import NoReturn
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from srcli.errors import ImageError
+from srcli.io.decoded import Decoded, Source, check_claims
+from srcli.io.formats import PictureFormat
+from srcli.io.metadata import Animation, Metadata
+from srcli.io.vips import BLOB, TEXT, WHOLE, Pixels, VipsImage, from_numpy
+
+_MODES = {"1": "L", "PA": "RGBA", "La": "LA", "RGBa": "RGBA", "RGBX": "RGB"}
+_KEPT_MODES = ("L", "LA", "RGB", "RGBA", "CMYK", "F")
+_DEFAULT_DELAY_MS = 100
+
+
+def decode(
+    source: Source, name: str, kind: PictureFormat, pixel_limit: int, reason: str | None = None
+) -> Decoded:
+    """Read the header with Pillow. `reason` is why libvips refused, told if Pillow refuses too."""
+    if kind is PictureFormat.HEIC:
+        return _decode_heic(source, name, pixel_limit)
+    with _translated(name, kind, reason), _opened(source) as image:
+        frames = _frames(image)
+        check_claims(name, image.width, image.height * len(frames), pixel_limit)
+        metadata = metadata_of(image)
+        if len(frames) > 1:
+            metadata = _animated(image, frames, metadata)
+        notes = _depth_notes(image)
+
+    def open_page(index: int) -> VipsImage:
+        with _translated(name, kind, reason), _opened(source) as image:
+            image.seek(frames[index])
+            return to_vips(ImageOps.exif_transpose(image))
+
+    return Decoded(
+        name=name,
+        format=kind,
+        metadata=metadata,
+        pages=len(frames),
+        open_page=open_page,
+        notes=notes,
+    )
+
+
+def to_vips(image: Image.Image) -> VipsImage:
+    """A Pillow image as a libvips image in memory, with its profile, no channel lost."""
+    converted = from_numpy(samples_of(image))
+    if image.mode == "CMYK":
+        converted = converted.copy(interpretation="cmyk")
+    elif converted.bands < 3:
+        converted = converted.copy(
+            interpretation="grey16" if converted.format == "ushort" else "b-w"
+        )
+    else:
+        converted = converted.copy(interpretation="srgb")
+    icc = image.info.get("icc_profile")
+    if icc:
+        converted.set_type(BLOB, "icc-profile-data", icc)
+    return converted
+
+
+def samples_of(image: Image.Image) -> Pixels:
+    """The samples of a Pillow image, (H, W, C): uint8, uint16 for I;16, float32 for F."""
+    if image.mode.startswith("I;16"):
+        return np.asarray(image).astype(np.uint16)[:, :, None]
+    if image.mode == "I":  # 32-bit integers that hold 16-bit samples
+        return np.asarray(image).clip(0, 65535).astype(np.uint16)[:, :, None]
+    if image.mode == "P":
+        has_alpha = "transparency" in image.info
+        image = image.convert("RGBA" if has_alpha else "RGB")
+    mode = _MODES.get(image.mode, image.mode)
+    if "transparency" in image.info and mode in ("L", "RGB"):
+        mode = {"L": "LA", "RGB": "RGBA"}[mode]
+    mode = mode if mode in _KEPT_MODES else "RGB"
+    return _three_dimensions(np.asarray(image if image.mode == mode else image.convert(mode)))
+
+
+def metadata_of(image: Image.Image) -> Metadata:
+    """The metadata that Pillow keeps in `info`."""
+    info = image.info
+    dpi = info.get("dpi")
+    comment = info.get("comment")
+    text = comment.decode("utf-8", "replace") if isinstance(comment, bytes) else comment
+    xmp = info.get("xmp")
+    return Metadata(
+        icc=info.get("icc_profile") or None,
+        exif=info.get("exif") or None,
+        xmp=xmp.encode() if isinstance(xmp, str) else xmp,
+        dpi=(float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None,
+        comments=(("", str(text)),) if text else (),
+    )
+
+
+def heif_module() -> ModuleType:
+    """pillow-heif, or an ImageError that says how to get it."""
+    try:
+        import pillow_heif
+    except ImportError:
+        raise ImageError(
+            "HEIC pictures need the package pillow-heif", hint="pip install 'srcli[heic]'"
+        ) from None
+    module: ModuleType = pillow_heif
+    return module
+
+
+def _decode_heic(source: Source, name: str, pixel_limit: int) -> Decoded:
+    heif = heif_module()
+
+    def read() -> tuple[VipsImage, Metadata]:
+        with _translated(name, PictureFormat.HEIC, None):
+            opened = heif.open_heif(_stream(source), convert_hdr_to_8bit=False)
+            check_claims(name, opened.size[0], opened.size[1], pixel_limit)
+            info = opened.info
+            image = from_numpy(_three_dimensions(np.asarray(opened)))
+        bits = int(info.get("bit_depth", 8))
+        if image.format == "ushort":
+            image = image.copy(interpretation="rgb16")
+            image.set_type(WHOLE, "bits-per-sample", bits)
+            image.set_type(TEXT, "heif-compression", "hevc")
+        return image, Metadata(
+            icc=info.get("icc_profile"), exif=info.get("exif"), xmp=info.get("xmp")
+        )
+
+    image, metadata = read()
+    if metadata.icc:
+        image.set_type(BLOB, "icc-profile-data", metadata.icc)
+    return Decoded(
+        name=name,
+        format=PictureFormat.HEIC,
+        metadata=metadata,
+        pages=1,
+        open_page=lambda _: image,
+    )
+
+
+def _three_dimensions(array: Pixels) -> Pixels:
+    return array[:, :, None] if array.ndim == 2 else array
+
+
+def _stream(source: Source) -> BytesIO | str:
+    return BytesIO(source) if isinstance(source, bytes) else str(source)
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[Image.Image]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours
+        with Image.open(_stream(source)) as image:
+            yield image
+
+
+@contextmanager
+def _translated(name: str, kind: PictureFormat, reason: str | None) -> Iterator[None]:
+    try:
+        yield
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            f"{name} has more pixels than Pillow, which reads {kind.upper()}, allows",
+            hint="convert it to PNG or TIFF first: those are read by rows",
+        ) from error
+    except UnidentifiedImageError:
+        _refuse(name, kind, reason)
+    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's decoders raise
+        raise ImageError(
+            f"{name} cannot be read: {reason or error}",
+            hint="the file is damaged or cut off: get it again, or open and save it elsewhere",
+        ) from error
+
+
+def _refuse(name: str, kind: PictureFormat, reason: str | None) -> NoReturn:
+    if kind is PictureFormat.OTHER:
+        raise ImageError(
+            f"{name} is no picture: its content is of no known kind",
+            hint="PNG, JPEG, WebP, TIFF, AVIF, HEIC, GIF and BMP are read, and what Pillow reads",
+        ) from None
+    raise ImageError(
+        f"{name} cannot be read: {reason or 'the file is damaged'}",
+        hint="the file is damaged or cut off: get it again, or open and save it elsewhere",
+    ) from None
+
+
+def _frames(image: Image.Image) -> list[int]:
+    count = int(getattr(image, "n_frames", 1))
+    is_apart = count > 1 and bool(image.info.get("default_image"))
+    return list(range(1 if is_apart else 0, count))
+
+
+def _animated(image: Image.Image, frames: list[int], metadata: Metadata) -> Metadata:
+    delays = []
+    for index in frames:
+        image.seek(index)
+        delays.append(round(float(image.info.get("duration") or _DEFAULT_DELAY_MS)))
+    image.seek(0)
+    loops = int(image.info.get("loop") or 0)
+    return replace(metadata, animation=Animation(delays_ms=tuple(delays), loops=loops))
+
+
+def _depth_notes(image: Image.Image) -> tuple[str, ...]:
+    is_deep = image.mode == "I"
+    return ("32-bit samples are kept as 16-bit ones",) if is_deep else ()

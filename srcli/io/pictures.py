@@ -1,0 +1,199 @@
+"""A picture file opened: what it is, and its pages as rows a network can read.
+
+path or bytes -> open_picture -> Picture -> page(i) -> read_rows: float32 sRGB in [0, 1]
+                                                    -> read_alpha_rows
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from srcli.errors import ImageError
+from srcli.io.alpha import AlphaKind, bleed
+from srcli.io.decode import decode, held
+from srcli.io.decoded import PIXEL_LIMIT, Decoded
+from srcli.io.metadata import Metadata
+from srcli.io.pixels import Layout, describe, normalise
+from srcli.io.profiles import IccMode
+from srcli.io.rows import RowReader
+from srcli.io.spool import SpoolDtype
+from srcli.io.vips import VipsImage, reading
+
+FloatRows = npt.NDArray[np.float32]
+
+
+def open_picture(
+    source: Path | bytes | BinaryIO,
+    *,
+    icc: IccMode = IccMode.KEEP,
+    pixel_limit: int = PIXEL_LIMIT,
+) -> Picture:
+    """Open a picture by its content, whatever its name says; only the header is read now.
+
+    A stream is read to its end and kept as bytes. Raises ImageError where the source is missing,
+    empty, no picture, or claims more than `pixel_limit` pixels; damage further on is an ImageError
+    from the rows.
+    """
+    if isinstance(source, Path):
+        return Picture(decode(source, str(source), pixel_limit=pixel_limit), icc)
+    data = source if isinstance(source, bytes) else source.read()
+    return Picture(decode(data, "the input", pixel_limit=pixel_limit), icc)
+
+
+class Picture:
+    """An opened picture. Sizes are upright: after EXIF orientation."""
+
+    def __init__(self, decoded: Decoded, icc: IccMode = IccMode.KEEP) -> None:
+        self._decoded = decoded
+        self.icc = icc
+        self.name = decoded.name
+        self.format = decoded.format
+        self.metadata: Metadata = decoded.metadata
+        self.pages = decoded.pages
+        first = self.page(0)
+        self.width, self.height = first.width, first.height
+        self.dtype: SpoolDtype = first.layout.dtype
+        self.is_gray = first.layout.is_gray
+        self.notes = (*decoded.notes, *first.layout.notes)
+
+    @property
+    def is_animated(self) -> bool:
+        """Whether the pages are frames to be played, not pages to be turned."""
+        return self.metadata.animation is not None and self.pages > 1
+
+    @cached_property
+    def alpha(self) -> AlphaKind:
+        """Whether there is alpha and whether it varies; reads all of it, once."""
+        kinds = {self.page(index).alpha for index in range(self.pages)}
+        return kinds.pop() if len(kinds) == 1 else AlphaKind.VARYING
+
+    def page(self, index: int) -> Page:
+        """One frame or page, counted from 0."""
+        if not 0 <= index < self.pages:
+            raise IndexError(f"page {index} of {self.pages}")
+        return Page(lambda: self._decoded.open_page(index), self.name)
+
+
+class Page:
+    """One raster of a picture, read by rows any number of times."""
+
+    def __init__(self, open_image: Callable[[], VipsImage], name: str) -> None:
+        self.name = name
+        self._open = held(lambda: normalise(open_image(), name))
+        with reading(name):
+            header = normalise(open_image(), name)
+        self.width, self.height = int(header.width), int(header.height)
+        self.layout: Layout = describe(header)
+
+    @cached_property
+    def alpha_range(self) -> tuple[float, float] | None:
+        """The least and the greatest alpha in [0, 1], None without alpha; reads all of it, once."""
+        samples = self.alpha_image()
+        if samples is None:
+            return None
+        with reading(self.name):
+            statistics = samples.stats()
+            return float(statistics(0, 0)[0]), float(statistics(1, 0)[0])
+
+    @property
+    def alpha(self) -> AlphaKind:
+        """Whether there is alpha and whether it varies."""
+        if self.alpha_range is None:
+            return AlphaKind.NONE
+        least, most = self.alpha_range
+        return AlphaKind.CONSTANT if least == most else AlphaKind.VARYING
+
+    def rows(self) -> RowReader:
+        """A fresh reader of what the network sees: 1 or 3 channels, `sample_scale` means 1."""
+        return RowReader(self.network_image, self.name)
+
+    def read_rows(self, start: int, stop: int) -> FloatRows:
+        """Rows [start, stop) for the network: (stop - start, W, 3), sRGB in [0, 1].
+
+        Gray is repeated in three channels, colours outside sRGB are clipped, and under fully
+        transparent pixels lie the colours beside them. Windows may overlap; ask from top to
+        bottom. Raises ImageError where the file is damaged.
+        """
+        floats = _to_floats(self._colour_reader.read(start, stop), self.sample_scale)
+        return np.repeat(floats, 3, axis=2) if self.layout.is_gray else floats
+
+    def read_alpha_rows(self, start: int, stop: int) -> FloatRows:
+        """Rows [start, stop) of alpha: (stop - start, W), in [0, 1]; ones where there is none."""
+        if not self.layout.has_alpha:
+            return np.ones((stop - start, self.width), np.float32)
+        return _to_floats(self._alpha_reader.read(start, stop), 1.0)[:, :, 0]
+
+    def rewind(self) -> None:
+        """Make the next `read_rows` start a fresh decoder."""
+        for reader in ("_colour_reader", "_alpha_reader"):
+            self.__dict__.pop(reader, None)
+
+    @property
+    def sample_scale(self) -> float:
+        """The value in `network_image` that means 1."""
+        return 1.0 if self.layout.is_wide else self.layout.full_scale
+
+    def network_image(self) -> VipsImage:
+        """What the network sees, lazily: native samples where they are sRGB, else floats."""
+        image = self._open()
+        colour = self._clipped(image) if self.layout.is_wide else self.layout.colour(image)
+        alpha = self.layout.alpha(image)
+        if alpha is None or self._is_never_clear:
+            return colour
+        return bleed(colour, alpha)
+
+    def coded_image(self) -> VipsImage:
+        """What the network sees as floats in [0, 1], lazily, 1 or 3 channels."""
+        return (self.network_image().cast("float") / self.sample_scale).cast("float")
+
+    def residual_image(self) -> VipsImage | None:
+        """What clipping took from the colours, sRGB-coded; None where it can take nothing."""
+        if not self.layout.is_wide:
+            return None
+        image = self._open()
+        coded = self.layout.coded(image)
+        residual = coded - _clip(coded)
+        alpha = self.layout.alpha(image)
+        return residual if alpha is None else (alpha > 0).ifthenelse(residual, 0)
+
+    def alpha_image(self) -> VipsImage | None:
+        """Alpha as floats in [0, 1], lazily; None where there is none."""
+        return self.layout.alpha(self._open())
+
+    @property
+    def _is_never_clear(self) -> bool:
+        return self.alpha_range is None or self.alpha_range[0] > 0
+
+    def _clipped(self, image: VipsImage) -> VipsImage:
+        return _clip(self.layout.coded(image))
+
+    @cached_property
+    def _colour_reader(self) -> RowReader:
+        return self.rows()
+
+    @cached_property
+    def _alpha_reader(self) -> RowReader:
+        return RowReader(self._open_alpha, self.name)
+
+    def _open_alpha(self) -> VipsImage:
+        image = self.alpha_image()
+        if image is None:
+            raise ImageError(f"{self.name} has no alpha", hint="ask `page.alpha` first")
+        return image
+
+
+def _clip(image: VipsImage) -> VipsImage:
+    return (image > 1).ifthenelse(1, (image < 0).ifthenelse(0, image)).cast("float")
+
+
+def _to_floats(rows: npt.NDArray[np.generic], scale: float) -> FloatRows:
+    floats = rows.astype(np.float32)
+    if scale != 1:
+        floats /= np.float32(scale)
+    return floats

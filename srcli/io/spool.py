@@ -1,0 +1,188 @@
+"""Rows of a finished picture, kept until the encoder asks: in memory while small, else on disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from io import FileIO
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Literal, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from srcli.errors import DiskFullError
+from srcli.io.files import output_errors
+from srcli.io.vips import FULL_SCALE, VIPS_FORMAT, Pixels, VipsImage
+
+SpoolDtype: TypeAlias = Literal["uint8", "uint16", "float32"]
+
+MEMORY_LIMIT = 256 << 20  # bytes a spool may take in memory before it goes to disk
+_SPARE = 64 << 20  # bytes left free on the disk for everyone else
+
+
+class Spool:
+    """A (height, width, channels) raster that is written by rows and read by rows or by libvips.
+
+    Values are what the dtype means: uint8 0..255, uint16 0..65535, float32 nominally 0..1.
+    Use it in a `with` block: leaving it frees the memory or deletes the file.
+    """
+
+    def __init__(
+        self, height: int, width: int, channels: int, dtype: SpoolDtype, file: Path | None
+    ) -> None:
+        self.height, self.width, self.channels = height, width, channels
+        self.dtype: SpoolDtype = dtype
+        self._file = file
+        self._row_bytes = width * channels * np.dtype(dtype).itemsize
+        self._memory: Pixels | None = None
+        self._raw: FileIO | None = None
+        self._lock = Lock()  # one place in the file for the writer and the reader
+        self.reset()
+
+    @classmethod
+    def create(
+        cls,
+        height: int,
+        width: int,
+        channels: int,
+        dtype: SpoolDtype,
+        *,
+        memory_limit: int = MEMORY_LIMIT,
+        folder: Path | None = None,
+    ) -> Self:
+        """A spool in memory up to `memory_limit` bytes, else a file in `folder` ($TMPDIR if None).
+
+        Raises DiskFullError, before anything is written, where the disk has not enough room.
+        """
+        size = height * width * channels * np.dtype(dtype).itemsize
+        if size <= memory_limit:
+            return cls(height, width, channels, dtype, None)
+        place = folder or Path(tempfile.gettempdir())
+        _check_room(place, size)
+        with output_errors(place):
+            descriptor, name = tempfile.mkstemp(prefix=".srcli-", suffix=".partial", dir=place)
+        os.close(descriptor)
+        return cls(height, width, channels, dtype, Path(name))
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether the rows lie in a file."""
+        return self._file is not None
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the whole raster in bytes."""
+        return self.height * self._row_bytes
+
+    def write_rows(self, start: int, rows: npt.NDArray[np.generic]) -> None:
+        """Write (n, width, channels) rows from row `start` on; rows may be written again.
+
+        Rows of the spool's own integer type are stored as they are. Floats are clipped to [0, 1]
+        and scaled to the full range of an integer spool, rounded to the nearest level; a float32
+        spool stores them unclipped.
+        """
+        expected = (len(rows), self.width, self.channels)
+        if rows.shape != expected or start < 0 or start + len(rows) > self.height:
+            raise ValueError(f"rows {rows.shape} at {start} do not fit {self}")
+        native = _quantise(rows, self.dtype)
+        if self._memory is not None:
+            self._memory[start : start + len(rows)] = native
+            return
+        view = native.data.cast("B")
+        with output_errors(self._path), self._lock:
+            file = self._at(start)
+            while view:
+                view = view[file.write(view) :]
+
+    def read_rows(self, start: int, stop: int) -> Pixels:
+        """Rows [start, stop) in the spool's dtype: (stop - start, width, channels)."""
+        if self._memory is not None:
+            return self._memory[start:stop].copy()
+        rows: Pixels = np.empty((stop - start, self.width, self.channels), self.dtype)
+        view = rows.data.cast("B")
+        with self._lock:
+            file = self._at(start)
+            while view:
+                view = view[file.readinto(view) :]
+        return rows
+
+    def as_vips(self) -> VipsImage:
+        """The raster as a lazy image: libvips reads the memory or the file itself, by regions."""
+        form = VIPS_FORMAT[self.dtype]
+        if self._memory is not None:
+            data = self._memory.data
+            return VipsImage.new_from_memory(data, self.width, self.height, self.channels, form)
+        size = (self.width, self.height, self.channels)
+        return VipsImage.rawload(str(self._file), *size, format=form)
+
+    def reset(self) -> None:
+        """Forget every row, to write the picture again from the top (after out of memory)."""
+        if self._file is None:
+            shape = (self.height, self.width, self.channels)
+            self._memory = np.zeros(shape, self.dtype)
+            return
+        if self._raw is None:
+            self._raw = self._file.open("r+b", buffering=0)
+        self._raw.truncate(0)
+        self._raw.truncate(self.nbytes)  # sparse: rows never written are zeros and take no room
+
+    def close(self) -> None:
+        """Free the memory or delete the file; closing twice is fine."""
+        self._memory = None
+        if self._raw is not None:
+            self._raw.close()
+        if self._file is not None:
+            self._file.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        place = "disk" if self.on_disk else "memory"
+        return f"Spool({self.height}x{self.width}x{self.channels} {self.dtype} in {place})"
+
+    @property
+    def _path(self) -> Path:
+        assert self._file is not None
+        return self._file
+
+    def _at(self, row: int) -> FileIO:
+        assert self._raw is not None
+        self._raw.seek(row * self._row_bytes)
+        return self._raw
+
+
+def _quantise(rows: npt.NDArray[np.generic], dtype: SpoolDtype) -> Pixels:
+    if rows.dtype == np.dtype(dtype):
+        same: Pixels = np.ascontiguousarray(rows)
+        return same
+    if rows.dtype.kind != "f":
+        raise ValueError(f"{rows.dtype} rows for a {dtype} spool: write floats in [0, 1]")
+    floats = rows.astype(np.float32)
+    if dtype == "float32":
+        return floats
+    levels = np.rint(np.clip(floats, 0, 1) * np.float32(FULL_SCALE[dtype]))
+    quantised: Pixels = levels.astype(dtype)
+    return quantised
+
+
+def _check_room(folder: Path, size: int) -> None:
+    with output_errors(folder):
+        free = shutil.disk_usage(folder).free
+    if free < size + _SPARE:
+        raise DiskFullError(
+            f"{folder} has {free / 1e9:.1f} GB free, {size / 1e9:.1f} GB are needed on the way",
+            hint="free some space, or set TMPDIR to a folder on a larger disk",
+        )

@@ -1,0 +1,98 @@
+"""The one place that meets libvips: its settings, its image type, its errors in our words."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from srcli.errors import DiskFullError, ImageError, OutputError, SrcliError
+
+try:
+    import pyvips
+except (ImportError, OSError) as error:  # OSError: the package is there, its library is not
+    raise SrcliError(
+        f"libvips, which reads and writes pictures, cannot be loaded: {error}",
+        hint="pip install 'pyvips[binary]'",
+    ) from error
+
+# libvips keeps the last hundred operations with their pixels. Every picture here is read once, so
+# that cache only costs memory, and it would serve an old picture from a path written anew.
+pyvips.cache_set_max(0)
+
+VipsImage: TypeAlias = pyvips.Image
+VipsError: TypeAlias = pyvips.Error
+Pixels: TypeAlias = npt.NDArray[np.uint8 | np.uint16 | np.float32]
+
+FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
+VIPS_FORMAT = {"uint8": "uchar", "uint16": "ushort", "float32": "float"}
+NUMPY_DTYPE = {"uchar": "uint8", "ushort": "uint16", "float": "float32"}
+
+_NOISE = ("unable to call", "unable to load", "unable to fetch", "unable to write", "unable to ")
+
+BLOB = pyvips.GValue.blob_type
+TEXT = pyvips.GValue.gstr_type
+WHOLE = pyvips.GValue.gint_type
+
+
+def explain(error: VipsError) -> str:
+    """What libvips says, in one line: no names of its operations twice, no line said twice."""
+    lines = [line.strip() for line in str(error.detail or error.message).splitlines()]
+    told = [line for line in dict.fromkeys(lines) if line and not line.startswith(_NOISE)]
+    return "; ".join(told[:2]) or str(error.message)
+
+
+def damaged(name: str, error: VipsError) -> ImageError:
+    """The ImageError for an input that libvips cannot read."""
+    return ImageError(
+        f"{name} cannot be read: {explain(error)}",
+        hint="the file is damaged or cut off: get it again, or open and save it elsewhere",
+    )
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn a failure of libvips in the block into an ImageError about the input `name`."""
+    try:
+        yield
+    except VipsError as error:
+        raise damaged(name, error) from error
+
+
+@contextmanager
+def writing(name: str) -> Iterator[None]:
+    """Turn a failure of libvips in the block into an OutputError or DiskFullError about `name`."""
+    try:
+        yield
+    except VipsError as error:
+        reason = explain(error)
+        if any(os.strerror(code) in reason for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)):
+            raise DiskFullError(
+                f"no space left to write {name}", hint="free some space, or write elsewhere"
+            ) from error
+        raise OutputError(
+            f"{name} cannot be written: {reason}", hint="try another format: --format png or tiff"
+        ) from error
+
+
+def has_field(image: VipsImage, field: str) -> bool:
+    """Whether the image carries that piece of metadata."""
+    return bool(image.get_typeof(field))
+
+
+def blob(image: VipsImage, field: str) -> bytes | None:
+    """A binary piece of metadata, None where there is none."""
+    return bytes(image.get(field)) if has_field(image, field) else None
+
+
+def from_numpy(pixels: Pixels) -> VipsImage:
+    """(H, W, C) samples as an image in memory; the array is copied."""
+    height, width, bands = pixels.shape
+    data = np.ascontiguousarray(pixels)
+    form = VIPS_FORMAT[str(data.dtype)]
+    return VipsImage.new_from_memory(data.tobytes(), width, height, bands, form)
