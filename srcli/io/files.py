@@ -1,0 +1,102 @@
+"""Files that appear whole or not at all, and the operating system's refusals said plainly."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from srcli.errors import DiskFullError, OutputError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REFUSED = {
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOENT: "the folder does not exist",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.EISDIR: "a folder has that name",
+    errno.ENAMETOOLONG: "the name is too long for the file system",
+}
+_STEM_CHARACTERS = 40  # leaves room for the token and the suffix in any file system's name limit
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a sibling to write to; it becomes `path` only if the block succeeds.
+
+    The sibling keeps the suffix of `path`, for writers that choose a format by it. Its bytes are
+    on the disk before the name changes, so a power cut leaves the old file or the new one. On
+    failure nothing is left behind. A symbolic link keeps pointing where it pointed.
+
+    Raises DiskFullError where no space is left, OutputError where the place refuses.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with replacing(folder / "a.txt") as partial:
+    ...     _ = partial.write_text("whole")
+    >>> [file.name for file in folder.iterdir()], (folder / "a.txt").read_text()
+    (['a.txt'], 'whole')
+    """
+    target = path.resolve() if path.is_symlink() else path
+    if target.exists() and not target.is_file():
+        message = f"{path} is not a file that can be replaced"
+        raise OutputError(message, hint="name another output file")
+    token = secrets.token_hex(4)
+    stem = target.stem[:_STEM_CHARACTERS]
+    partial = target.with_name(f".{stem}.{token}.partial{target.suffix}")
+    try:
+        with output_errors(path, partial):
+            yield partial
+            _flush(partial)
+            partial.replace(target)
+            _flush_folder(target.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def output_errors(path: Path, *written: Path) -> Iterator[None]:
+    """Turn what the operating system says about writing `path` into a DiskFullError or OutputError.
+
+    Only failures that name `path`, its folder or one of `written` are taken for refusals: a failure
+    to read something else on the way passes through.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            message = f"no space left to write {path}"
+            hint = f"free some space on the disk of {path.absolute().parent}, or write elsewhere"
+            raise DiskFullError(message, hint=hint) from error
+        ours = {str(place) for place in (path, path.parent, *written)}
+        if error.errno in _REFUSED and {str(error.filename), str(error.filename2)} & ours:
+            message = f"cannot write {path}: {_REFUSED[error.errno]}"
+            raise OutputError(
+                message, hint="choose another output, or change the folder"
+            ) from error
+        raise
+
+
+def _flush(partial: Path) -> None:
+    with partial.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name != "posix":  # Windows neither needs nor allows it
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {
+            errno.EINVAL,
+            errno.ENOTSUP,
+        }:  # file systems that have no such notion
+            raise
+    finally:
+        os.close(descriptor)
