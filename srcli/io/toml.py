@@ -64,14 +64,14 @@ def check(values: dict[str, Any], kind: type[Kind], *, source: str, hint: str) -
         document = wrapper.model_validate_json(json.dumps({"value": values}, default=str))
     except ValidationError as error:
         known = _field_names(wrapper)
-        problems = "; ".join(_describe(problem, known) for problem in error.errors())
+        problems = "; ".join(_describe(problem, values, known) for problem in error.errors())
         raise ConfigError(f"{source}: {problems}", hint=hint) from None
     value: Kind = getattr(document, "value")  # noqa: B009 (the field was made at run time)
     return value
 
 
-def _describe(problem: ErrorDetails, known: set[str]) -> str:
-    place = _place(problem["loc"][1:])
+def _describe(problem: ErrorDetails, values: dict[str, Any], known: set[str]) -> str:
+    place = _place(problem["loc"][1:], values)
     if problem["type"] in _UNKNOWN:
         similar = get_close_matches(str(problem["loc"][-1]), known, n=1)
         return f"{place}: unknown key" + (f" (did you mean {similar[0]}?)" if similar else "")
@@ -80,10 +80,19 @@ def _describe(problem: ErrorDetails, known: set[str]) -> str:
     return f"{place or 'the file'}: {problem['msg']}"
 
 
-def _place(path: tuple[int | str, ...]) -> str:
-    """The dotted path of a key, with [n] for the n-th entry of an array, counted from one."""
-    steps = "".join(f"[{step + 1}]" if isinstance(step, int) else f".{step}" for step in path)
-    return steps.removeprefix(".")
+def _place(path: tuple[int | str, ...], values: object) -> str:
+    """The dotted path of a key, with [n] for the n-th entry of an array, counted from one.
+
+    pydantic's path also names the chosen member of a union, which stands nowhere in the file.
+    """
+    place = ""
+    for depth, step in enumerate(path):
+        is_last = depth == len(path) - 1
+        if isinstance(values, list) and isinstance(step, int):
+            place, values = f"{place}[{step + 1}]", values[step]
+        elif isinstance(values, dict) and (step in values or is_last):
+            place, values = f"{place}.{step}", values.get(step)
+    return place.removeprefix(".")
 
 
 def _field_names(model: type[BaseModel]) -> set[str]:
