@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from srcli import __version__
-from srcli.cli import render, spellings
+from srcli.cli import render, spellings, weights
 from srcli.errors import SrcliError
 
 INTERRUPTED = 130
@@ -23,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(weights.app, name="weights")
 
 
 class Interrupted(BaseException):

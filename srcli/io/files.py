@@ -59,7 +59,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def output_errors(path: Path, *written: Path) -> Iterator[None]:
+def output_errors(
+    path: Path, *written: Path, hint: str = "choose another output, or change the folder"
+) -> Iterator[None]:
     """Turn what the operating system says about writing `path` into a DiskFullError or OutputError.
 
     Only failures that name `path`, its folder or one of `written` are taken for refusals: a failure
@@ -68,7 +70,7 @@ def output_errors(path: Path, *written: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if is_full(error):
             message = f"no space left to write {path}"
             hint = f"free some space on the disk of {path.absolute().parent}, or write elsewhere"
             raise DiskFullError(message, hint=hint) from error
@@ -79,6 +81,11 @@ def output_errors(path: Path, *written: Path) -> Iterator[None]:
                 message, hint="choose another output, or change the folder"
             ) from error
         raise
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the operating system says that a disk or a quota is full."""
+    return error.errno in _FULL
 
 
 def _flush(partial: Path) -> None:

@@ -1,0 +1,100 @@
+"""`srcli weights`: the catalogue and what of it is on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from srcli.cli.render import weights as render
+
+app = typer.Typer(
+    help="List, fetch, check and import pretrained weights.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name, in any spelling.")]
+NamesArgument = Annotated[
+    list[str], typer.Argument(metavar="NAME...", help="Names, or hf://owner/repo/file.")
+]
+FileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A .pth or .safetensors, or half of an ncnn pair.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")]
+OfflineOption = Annotated[
+    bool | None, typer.Option("--offline/--online", help="Open no connection. SRCLI_OFFLINE=1 too.")
+]
+TrustOption = Annotated[
+    bool, typer.Option("--trust", help="Accept files whose digest nobody recorded.")
+]
+NewNameOption = Annotated[
+    str | None, typer.Option("--name", help="What to call it; by default as the file is called.")
+]
+
+
+@app.command("list")
+def list_command(json: JsonOption = False) -> None:
+    """Show all weights: scale, size, licence, what they are good for, and which are here."""
+    from srcli.services.weights_cache import list_weights
+
+    render.listed(list_weights(), is_json=json)
+
+
+@app.command()
+def show(name: NameArgument, json: JsonOption = False) -> None:
+    """Show all that is known of one set of weights."""
+    from srcli.services.weights_cache import show_weights
+
+    render.shown(show_weights(name), is_json=json)
+
+
+@app.command()
+def pull(
+    names: NamesArgument,
+    json: JsonOption = False,
+    offline: OfflineOption = None,
+    trust: TrustOption = False,
+) -> None:
+    """Fetch weights into the cache."""
+    from srcli.services.weights_cache import pull_weights
+
+    with render.events() as on_event:
+        results = pull_weights(names, offline=offline, trust=trust, on_event=on_event)
+        exit_code = render.pulled(results, count=len(names), is_json=json)
+    raise typer.Exit(exit_code)
+
+
+@app.command()
+def verify(json: JsonOption = False) -> None:
+    """Hash every file in the cache and remove the damaged ones."""
+    from srcli.services.weights_cache import verify_weights
+
+    raise typer.Exit(render.verified(verify_weights(), is_json=json))
+
+
+@app.command("import")
+def import_command(
+    file: FileArgument, name: NewNameOption = None, json: JsonOption = False
+) -> None:
+    """Copy a file of weights into the cache, to be used by name."""
+    from srcli.services.weights_cache import import_weights
+
+    render.imported(import_weights(file, name), is_json=json)
+
+
+@app.command()
+def path(name: NameArgument, json: JsonOption = False) -> None:
+    """Print where the files are. Opens no connection."""
+    from srcli.services.weights_cache import path_of_weights
+
+    render.located(path_of_weights(name), is_json=json)
+
+
+@app.command()
+def remove(name: NameArgument, json: JsonOption = False) -> None:
+    """Remove weights from the cache."""
+    from srcli.services.weights_cache import remove_weights
+
+    render.removed(remove_weights(name), is_json=json)

@@ -1,0 +1,149 @@
+"""A file on the Hugging Face hub, through its own library, cache and HF_* environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from srcli.errors import DiskFullError
+from srcli.io.catalogue import HubSource, WantedFile
+from srcli.io.files import is_full
+from srcli.io.sources.check import measured, require_digest, require_size
+from srcli.io.sources.network import ANSWER_SECONDS, Hosts, SourceError
+from srcli.io.sources.url import OnProgress
+
+_HTTP_ROOTS = {"HTTPError", "RequestException"}
+
+
+def cached(source: HubSource) -> Path | None:
+    """The file in the hub's own cache, which other programs may have filled; no connection."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(source.repo, source.file, revision=source.revision)
+    return Path(found) if isinstance(found, str) else None
+
+
+def fetch(source: HubSource, hosts: Hosts, on_progress: OnProgress) -> tuple[Path, WantedFile]:
+    """Download into the hub's cache, unless it is there; the path and what the file is.
+
+    Raises SourceError if the hub does not give the wanted file. A file with another size or digest
+    is refused by what the hub says of it, before it is downloaded.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    (wanted,) = source.files
+    endpoint = os.environ.get("HF_ENDPOINT")
+    url = hf_hub_url(source.repo, source.file, revision=source.revision, endpoint=endpoint)
+    # The library itself tries a dead hub six times, with a minute's patience each.
+    hosts.require(url)
+    with _hub_errors(url, hosts):
+        offered = get_hf_file_metadata(url, timeout=ANSWER_SECONDS, endpoint=endpoint)
+        require_size(offered.size, wanted)
+        if offered.etag and is_digest(offered.etag):
+            require_digest(offered.etag, wanted)
+            wanted = wanted.model_copy(update={"sha256": offered.etag})
+
+        def download(*, again: bool) -> Path:
+            return Path(
+                hf_hub_download(
+                    source.repo,
+                    source.file,
+                    revision=offered.commit_hash or source.revision,
+                    endpoint=endpoint,
+                    etag_timeout=ANSWER_SECONDS,
+                    force_download=again,
+                    tqdm_class=_reporting(on_progress),
+                )
+            )
+
+        path = download(again=False)
+        try:
+            return path, measured(path, wanted)
+        except SourceError:  # the copy in the hub's cache is damaged
+            path = download(again=True)
+            return path, measured(path, wanted)
+
+
+def recorded_digest(path: Path) -> str | None:
+    """The digest that the hub's cache has in the name of a file's blob, for files kept in LFS."""
+    name = path.resolve().name
+    return name if is_digest(name) else None
+
+
+def is_digest(text: str) -> bool:
+    """Whether this is a sha256 in hexadecimal; the hub's etags of small files are not."""
+    return re.fullmatch("[0-9a-f]{64}", text) is not None
+
+
+@contextmanager
+def _hub_errors(url: str, hosts: Hosts) -> Iterator[None]:
+    try:
+        yield
+    except _transport_errors() as error:
+        if isinstance(error, OSError) and is_full(error):
+            message = "no space left for the cache of the Hugging Face hub"
+            raise DiskFullError(
+                message, hint="free space, or set HF_HOME to another disk"
+            ) from error
+        if _is_timeout(error):
+            raise hosts.give_up(url) from None
+        raise SourceError(_reason(error)) from None
+
+
+def _is_timeout(error: BaseException) -> bool:
+    """Whether nobody answered; the hub's library wraps the HTTP library's error in its own."""
+    chain = (error, error.__cause__, error.__context__)
+    return any("Timeout" in type(link).__name__ for link in chain if link)
+
+
+def _reason(error: Exception) -> str:
+    from huggingface_hub import errors
+
+    told: list[tuple[type[Exception], str]] = [  # the first that fits: some are kinds of others
+        (errors.GatedRepoError, "needs a login and consent: see the page of the repository"),
+        (errors.RepositoryNotFoundError, "no such repository, or it needs a login"),
+        (errors.RevisionNotFoundError, "no such revision"),
+        (errors.LocalEntryNotFoundError, "did not answer"),
+        (errors.EntryNotFoundError, "no such file"),
+    ]
+    for kind, reason in told:
+        if isinstance(error, kind):
+            return reason
+    if isinstance(error, errors.HfHubHTTPError):
+        return f"answered {error.response.status_code}"
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
+def _transport_errors() -> tuple[type[Exception], ...]:
+    """What a broken connection ends in; the Rust part of the hub's library raises RuntimeError.
+
+    The HTTP library differs between versions (requests, httpx, httpx2): the root of its errors
+    stands among the ancestors of the hub's own.
+    """
+    from huggingface_hub.errors import HfHubHTTPError
+
+    roots = [kind for kind in HfHubHTTPError.__mro__ if kind.__name__ in _HTTP_ROOTS]
+    return (OSError, RuntimeError, *(kind for kind in roots if issubclass(kind, Exception)))
+
+
+def _reporting(on_progress: OnProgress) -> Any:
+    """A progress bar class for the hub that draws nothing and tells us."""
+    from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
+
+    class Reporting(tqdm):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            self.done = int(options.get("initial") or 0)
+            super().__init__(*args, **{**options, "disable": True})  # type: ignore[no-untyped-call]
+
+        def update(self, n: float | None = 1) -> None:
+            self.done += int(n or 0)
+            on_progress(self.done, self.total)
+
+        def update_transfer(self, n: float) -> None:
+            """With this, the bytes on the wire are not counted as a second bar."""
+
+    return Reporting

@@ -1,0 +1,154 @@
+"""A file behind a plain address: resumed when it breaks off, checked for length and digest."""
+
+from __future__ import annotations
+
+import re
+import time
+import urllib.request
+from collections.abc import Callable
+from email.message import Message
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import IO
+from urllib.error import HTTPError, URLError
+
+import srcli
+from srcli.io.catalogue import UrlSource, WantedFile
+from srcli.io.containers import looks_like_page
+from srcli.io.files import output_errors
+from srcli.io.sources.check import measured, require_size
+from srcli.io.sources.network import STALL_SECONDS, Hosts, SourceError
+
+OnProgress = Callable[[int, int | None], None]  # bytes done, bytes in all where that is known
+
+_CHUNK_BYTES = 1 << 18
+_FRUITLESS_TRIES = 3  # in a row, without a byte gained, before a broken download is given up
+_PAUSE_SECONDS = 0.5
+
+
+def fetch(source: UrlSource, partial: Path, hosts: Hosts, on_progress: OnProgress) -> WantedFile:
+    """Download to `partial`, which may hold the beginning already; returns what it is then.
+
+    Raises SourceError if the address does not give the wanted file. What was received of the right
+    file stays in `partial` to be resumed; what is wrong is removed.
+    """
+    (wanted,) = source.files
+    if wanted.sha256 is None:  # nothing would notice that two halves are of different files
+        partial.unlink(missing_ok=True)
+    was_resumed = partial.exists()
+    _download(source.url, wanted, partial, hosts, on_progress)
+    try:
+        return measured(partial, wanted)
+    except SourceError:
+        partial.unlink()
+        if was_resumed:  # the beginning may have come from elsewhere: once more, all of it
+            return fetch(source, partial, hosts, on_progress)
+        raise
+
+
+def _download(
+    url: str, wanted: WantedFile, partial: Path, hosts: Hosts, on_progress: OnProgress
+) -> None:
+    beginning = _size(partial)
+    fruitless = 0
+    while True:
+        before = _size(partial)
+        try:
+            if _receive(url, wanted, partial, hosts, on_progress):
+                return
+            failure = SourceError(f"broke off after {_size(partial)} bytes")
+        except SourceError as error:
+            if _size(partial) == beginning or not partial.exists():
+                raise
+            failure = error
+        fruitless = fruitless + 1 if _size(partial) <= before else 0
+        if fruitless == _FRUITLESS_TRIES:
+            raise failure
+        hosts = Hosts()  # the one that was there a moment ago may be gone
+        time.sleep(_PAUSE_SECONDS * fruitless)
+
+
+def _receive(
+    url: str, wanted: WantedFile, partial: Path, hosts: Hosts, on_progress: OnProgress
+) -> bool:
+    """Append what one request gives; whether the file is complete then."""
+    if _size(partial) and _size(partial) == wanted.size:
+        return True
+    with _open(url, partial, hosts) as response:
+        done, total = _extent(response, _size(partial))
+        if response.headers.get_content_type() == "text/html":
+            raise SourceError("answered with a web page instead of the file")
+        require_size(total, wanted)
+        with output_errors(partial), partial.open("ab" if done else "wb") as file:
+            while chunk := _read(response):
+                if not done and looks_like_page(chunk):
+                    raise SourceError("answered with a web page instead of the file")
+                done += file.write(chunk)
+                on_progress(done, total)
+                if done > (wanted.size or total or done):
+                    raise SourceError("gave more bytes than it announced")
+    return total is None or done == total
+
+
+def _read(response: HTTPResponse) -> bytes:
+    """The next bytes; none at the end, and none where the connection broke."""
+    try:
+        return response.read1(_CHUNK_BYTES)
+    except (OSError, HTTPException):
+        return b""
+
+
+def _open(url: str, partial: Path, hosts: Hosts) -> HTTPResponse:
+    hosts.require(url)
+    headers = {"User-Agent": f"srcli/{srcli.__version__}", "Accept-Encoding": "identity"}
+    if offset := _size(partial):
+        headers["Range"] = f"bytes={offset}-"
+    request = urllib.request.Request(url, headers=headers)
+    opener = urllib.request.build_opener(_CheckedRedirects(hosts))
+    try:
+        response: HTTPResponse = opener.open(request, timeout=STALL_SECONDS)
+    except HTTPError as error:
+        if error.code == 416 and offset:  # what we have is no beginning of what they have
+            partial.unlink()
+            return _open(url, partial, hosts)
+        raise SourceError(f"answered {error.code} {error.reason}") from None
+    except (OSError, HTTPException) as error:
+        reason = error.reason if isinstance(error, URLError) else error
+        if isinstance(reason, TimeoutError):
+            raise hosts.give_up(url) from None
+        raise SourceError(f"did not answer: {reason or type(error).__name__}") from None
+    return response
+
+
+def _extent(response: HTTPResponse, offset: int) -> tuple[int, int | None]:
+    """Where the body begins in the file, and the bytes of the whole file."""
+    if response.status == 206:
+        found = re.match(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+        if not found or int(found[1]) != offset:
+            raise SourceError("resumed at another place than was asked for")
+        return offset, int(found[2])
+    length = response.headers.get("Content-Length")
+    return 0, int(length) if length and length.isdigit() else None
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
+    """Redirects to a dead host cost no more than a dead host."""
+
+    def __init__(self, hosts: Hosts) -> None:
+        self._hosts = hosts
+
+    def redirect_request(  # noqa: PLR0913 (the signature is urllib's)
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: Message,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        self._hosts.require(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]

@@ -1,0 +1,127 @@
+"""Tensors from and to files: only numbers are read, nothing in a file is ever executed."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from srcli.errors import BadWeightsError
+from srcli.io.containers import SUPPORTED, Container, recognise
+from srcli.io.files import replacing
+from srcli.io.pickles import strangers
+
+StateTree: TypeAlias = "dict[str, Tensor | StateTree]"
+
+# What reading a damaged pickle ends in: its opcodes fetch from empty stacks, build from wrong
+# types and ask for storages that are not there. All of it comes from the file.
+_MALFORMED = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+    struct.error,
+)
+
+
+def read_state_dict(path: Path) -> StateTree:
+    """All tensors of a `.safetensors` or `.pth` file, nested as they were saved, on the CPU.
+
+    The container is told from the content, not the suffix. Whatever is neither a tensor nor a
+    mapping (step counters, options) is left out. Where the container allows it the tensors are
+    mapped from the file: they cost memory only when they are used, and must not be written to.
+
+    Raises BadWeightsError if the file is damaged, of another kind, or a pickle that asks for
+    anything but tensors: such a file is refused by the name of what it asked for.
+    """
+    container = recognise(path)
+    match container:
+        case Container.SAFETENSORS:
+            return _read_safetensors(path)
+        case Container.TORCH_ZIP | Container.TORCH_PICKLE:
+            return _read_torch(path, is_mapped=container is Container.TORCH_ZIP)
+        case Container.NCNN_PARAM:
+            message = f"{path} describes an ncnn network; its numbers are in the .bin beside it"
+            raise BadWeightsError(message, hint="srcli.io.ncnn reads the pair")
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The text fields in the header of a safetensors file; {} for every other container."""
+    if recognise(path) is not Container.SAFETENSORS:
+        return {}
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except safetensors.SafetensorError as error:
+        raise _damaged(path, str(error)) from error
+
+
+def write_safetensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write tensors of any device and layout; the file appears whole or not at all.
+
+    Raises DiskFullError or OutputError, as `srcli.io.files.replacing`.
+    """
+    # Copies: the format refuses tensors that share memory, and tied weights do.
+    plain = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    content = safetensors.torch.save(plain, dict(metadata or {}))
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+def _read_safetensors(path: Path) -> StateTree:
+    try:
+        with safetensors.safe_open(path, framework="pt", device="cpu") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except safetensors.SafetensorError as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _read_torch(path: Path, *, is_mapped: bool) -> StateTree:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # about pickle protocols and old storages: not the user's
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped)
+    except _MALFORMED as error:
+        if asked := strangers(path):
+            message = f"{path} asks for {asked[0]}: refused, only tensors are ever loaded"
+            hint = "use a .safetensors of these weights, or one saved from a state_dict()"
+            raise BadWeightsError(message, hint=hint) from None
+        raise _damaged(path, str(error).partition("\n")[0]) from error
+    if isinstance(loaded, Tensor):
+        loaded = {"tensor": loaded}
+    tree = _tensors(loaded) if isinstance(loaded, Mapping) else {}
+    if not tree:
+        raise BadWeightsError(f"{path} holds no tensors by name", hint=SUPPORTED)
+    return tree
+
+
+def _tensors(mapping: Mapping[object, object]) -> StateTree:
+    tree: StateTree = {}
+    for name, value in mapping.items():
+        if isinstance(value, Tensor):
+            tree[str(name)] = value.detach()
+        elif isinstance(value, Mapping) and (branch := _tensors(value)):
+            tree[str(name)] = branch
+    return tree
+
+
+def _damaged(path: Path, reason: str) -> BadWeightsError:
+    detail = f" ({reason})" if reason else ""
+    return BadWeightsError(f"{path} is damaged{detail}", hint="download it again")

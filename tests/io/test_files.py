@@ -1,0 +1,80 @@
+"""Files appear whole or not at all, and refusals of the system are said plainly."""
+
+import errno
+import os
+
+import pytest
+
+from srcli.errors import DiskFullError, OutputError
+from srcli.io.files import replacing
+
+
+def test_a_file_appears_only_when_the_block_has_succeeded(tmp_path):
+    target = tmp_path / "picture.png"
+    with replacing(target) as partial:
+        partial.write_bytes(b"new")
+        assert not target.exists() and partial.suffix == ".png"
+    assert [file.name for file in tmp_path.iterdir()] == ["picture.png"]
+
+
+@pytest.mark.parametrize("failure", [ValueError("bad"), KeyboardInterrupt()])
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, failure):
+    (tmp_path / "a").write_bytes(b"old")
+    with pytest.raises(type(failure)), replacing(tmp_path / "a") as partial:
+        partial.write_bytes(b"half")
+        raise failure
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("a", b"old")]
+
+
+def test_two_writers_of_one_name_do_not_share_a_sibling(tmp_path):
+    with replacing(tmp_path / "a") as first, replacing(tmp_path / "a") as second:
+        first.write_bytes(b"1")
+        second.write_bytes(b"2")
+        assert first != second
+    assert (tmp_path / "a").read_bytes() == b"1"
+
+
+def test_a_very_long_name_still_has_room_for_its_sibling(tmp_path):
+    target = tmp_path / ("é" * 120 + ".tiff")
+    with replacing(target) as partial:
+        partial.write_bytes(b"x")
+    assert target.read_bytes() == b"x"
+
+
+def test_a_symbolic_link_keeps_pointing_where_it_pointed(tmp_path):
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with replacing(tmp_path / "link") as partial:
+        partial.write_bytes(b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_said_to_be_full(tmp_path, number):
+    with pytest.raises(DiskFullError, match="no space left"), replacing(tmp_path / "a"):
+        raise OSError(number, os.strerror(number))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    absent = tmp_path / "absent" / "a"
+    with pytest.raises(OutputError, match="does not exist"), replacing(absent) as partial:
+        partial.write_bytes(b"x")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
+def test_a_folder_without_permission_is_named(tmp_path):
+    tmp_path.chmod(0o500)
+    target = tmp_path / "a"
+    with pytest.raises(OutputError, match="permission denied"), replacing(target) as partial:
+        partial.write_bytes(b"x")
+
+
+def test_what_is_no_file_is_never_replaced(tmp_path):
+    with pytest.raises(OutputError, match="not a file"), replacing(tmp_path):
+        pytest.fail("the block must not run")
+
+
+def test_a_failure_to_read_something_else_is_not_blamed_on_the_output(tmp_path):
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "a"):
+        (tmp_path / "input").read_bytes()
