@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from srcli import __version__
-from srcli.cli import render, spellings, weights
+from srcli.cli import doctor, render, spellings, upscale, weights
 from srcli.errors import SrcliError
 
 INTERRUPTED = 130
@@ -23,7 +23,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(weights.app, name="weights")
 
 
 class Interrupted(BaseException):
@@ -47,6 +46,11 @@ def srcli(
     ] = False,
 ) -> None:
     """Enlarge pictures with pretrained ESRGAN-family networks, and fine-tune them."""
+
+
+app.command()(upscale.upscale)
+app.add_typer(weights.app, name="weights")
+app.command()(doctor.doctor)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -19,10 +19,12 @@ NAMES = {
     "--gpu-id": "-g",
     "--input": "-i",
     "-x": "--tta",
+    "-f": "--format",
 }
 VALUES = {
     "--alpha": {"realesrgan": "network", "net": "network", "bicubic": "lanczos"},
     "--tile": {"0": "off"},  # Real-ESRGAN's "no tiling"
+    "--format": {"jpg": "jpeg", "tif": "tiff", "heif": "heic"},
 }
 
 
@@ -63,7 +65,8 @@ def _rewrite(argument: str, rest: Iterator[str]) -> list[str]:
     if name == "-g":
         return ["--device", *map(_device, _value(rest))]
     if name in VALUES:
-        return [name, *(VALUES[name].get(value, value) for value in _value(rest))]
+        value = [VALUES[name].get(word, word) for word in _value(rest)]
+        return [] if (name, value) == ("--format", ["auto"]) else [name, *value]
     return [name]
 
 

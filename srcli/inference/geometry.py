@@ -101,6 +101,12 @@ class TilePlan:
         """How many tiles there are."""
         return len(self.rows) * len(self.columns)
 
+    def describe(self) -> str:
+        """For people: `whole image`, or `12 tiles of 256 px, halo 64`."""
+        if self.tiles == 1:
+            return "whole image"
+        return f"{self.tiles} tiles of {self.tile} px, halo {self.halo}"
+
     @property
     def largest(self) -> tuple[int, int]:
         """Height and width of the largest area that a tile reads."""

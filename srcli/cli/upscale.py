@@ -1,0 +1,267 @@
+"""`srcli upscale`: pictures in, larger pictures out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from srcli.cli import options as shared
+from srcli.cli.render.upscale import UpscaleView
+
+SIZE, QUALITY, RUN, FILES = "Size", "Quality", "How it runs", "Files"
+
+InputArgument = Annotated[list[Path], typer.Argument(help="Pictures.", show_default=False)]
+ScaleOption = Annotated[
+    float | None,
+    typer.Option(
+        "--scale",
+        "-s",
+        help="Factor of the result, any number above 0. Default: the network's own.",
+        show_default=False,
+        rich_help_panel=SIZE,
+    ),
+]
+WidthOption = Annotated[
+    int | None,
+    typer.Option(
+        "--width",
+        min=1,
+        help="Width of the result in pixels; with --height, a box to fit in.",
+        show_default=False,
+        rich_help_panel=SIZE,
+    ),
+]
+HeightOption = Annotated[
+    int | None,
+    typer.Option(
+        "--height",
+        min=1,
+        help="Height of the result in pixels.",
+        show_default=False,
+        rich_help_panel=SIZE,
+    ),
+]
+LongSideOption = Annotated[
+    int | None,
+    typer.Option(
+        "--long-side",
+        min=1,
+        help="Longer side of the result in pixels.",
+        show_default=False,
+        rich_help_panel=SIZE,
+    ),
+]
+ShortSideOption = Annotated[
+    int | None,
+    typer.Option(
+        "--short-side",
+        min=1,
+        help="Shorter side of the result in pixels.",
+        show_default=False,
+        rich_help_panel=SIZE,
+    ),
+]
+MegapixelsOption = Annotated[
+    float | None,
+    typer.Option(
+        "--megapixels",
+        min=1e-6,
+        help="Area of the result in millions of pixels.",
+        show_default=False,
+        rich_help_panel=SIZE,
+    ),
+]
+TileOption = Annotated[
+    str,
+    typer.Option(
+        "--tile",
+        "-t",
+        help="Side of a tile in input pixels, auto, or off: the whole image at once.",
+        rich_help_panel=RUN,
+    ),
+]
+HaloOption = Annotated[
+    str,
+    typer.Option(
+        "--halo",
+        help="Context around a tile in input pixels, or auto: what the network needs.",
+        rich_help_panel=RUN,
+    ),
+]
+TtaOption = Annotated[
+    bool,
+    typer.Option(
+        "--tta",
+        help="Average over eight flips and turns: eight times as slow, a little better.",
+        rich_help_panel=QUALITY,
+    ),
+]
+BlendOption = Annotated[
+    str | None,
+    typer.Option(
+        "--blend",
+        metavar="OTHER=SHARE",
+        help="Mix other weights of the same shape in, as esrgan-psnr=0.3.",
+        show_default=False,
+        rich_help_panel=QUALITY,
+    ),
+]
+StrengthOption = Annotated[
+    float,
+    typer.Option(
+        "--strength",
+        min=0,
+        max=1,
+        help="Share of the network against a plain Lanczos enlargement.",
+        rich_help_panel=QUALITY,
+    ),
+]
+SeamlessOption = Annotated[
+    bool,
+    typer.Option(
+        "--seamless",
+        help="The picture repeats: continue it at its far borders.",
+        rich_help_panel=QUALITY,
+    ),
+]
+ColorFixOption = Annotated[
+    shared.ColorFixChoice,
+    typer.Option(
+        "--color-fix",
+        help="Hold the colours of large areas to the input's; auto: where they drift.",
+        rich_help_panel=QUALITY,
+    ),
+]
+AlphaOption = Annotated[
+    shared.AlphaChoice,
+    typer.Option("--alpha", help="What enlarges transparency.", rich_help_panel=QUALITY),
+]
+IccOption = Annotated[
+    shared.IccChoice,
+    typer.Option(
+        "--icc", help="Colour profile: keep it, convert to sRGB, or drop it.", rich_help_panel=FILES
+    ),
+]
+FormatOption = Annotated[
+    shared.FormatChoice | None,
+    typer.Option(
+        "--format",
+        "-f",
+        help="Kind of file to write. Default: the input's.",
+        show_default=False,
+        rich_help_panel=FILES,
+    ),
+]
+QualityOption = Annotated[
+    int | None,
+    typer.Option(
+        "--quality",
+        min=1,
+        max=100,
+        help="Of JPEG, WebP and AVIF: 1 to 100.",
+        show_default=False,
+        rich_help_panel=FILES,
+    ),
+]
+MetadataOption = Annotated[
+    bool,
+    typer.Option("--metadata/--no-metadata", help="Copy EXIF, XMP, IPTC.", rich_help_panel=FILES),
+]
+SuffixOption = Annotated[
+    str | None,
+    typer.Option("--suffix", help="End of the output's name. Default: _x4.", rich_help_panel=FILES),
+]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace existing files.", rich_help_panel=FILES)
+]
+
+
+def upscale(
+    inputs: InputArgument,
+    output: shared.OutputOption = None,
+    model: shared.ModelOption = shared.DEFAULT_MODEL,
+    scale: ScaleOption = None,
+    width: WidthOption = None,
+    height: HeightOption = None,
+    long_side: LongSideOption = None,
+    short_side: ShortSideOption = None,
+    megapixels: MegapixelsOption = None,
+    tta: TtaOption = False,
+    blend: BlendOption = None,
+    strength: StrengthOption = 1.0,
+    seamless: SeamlessOption = False,
+    color_fix: ColorFixOption = shared.ColorFixChoice.AUTO,
+    alpha: AlphaOption = shared.AlphaChoice.NETWORK,
+    device: shared.DeviceOption = "auto",
+    precision: shared.PrecisionOption = shared.PrecisionChoice.AUTO,
+    tile: TileOption = "auto",
+    halo: HaloOption = "auto",
+    format: FormatOption = None,
+    quality: QualityOption = None,
+    icc: IccOption = shared.IccChoice.KEEP,
+    metadata: MetadataOption = True,
+    suffix: SuffixOption = None,
+    overwrite: OverwriteOption = False,
+    offline: shared.OfflineOption = False,
+    trust: shared.TrustOption = False,
+    json: shared.JsonOption = False,
+    quiet: shared.QuietOption = False,
+    verbose: shared.VerboseOption = False,
+) -> None:
+    """Enlarge pictures.
+
+    [bold]srcli upscale photo.jpg[/bold] writes photo_x4.jpg beside it. The network runs at its
+    own scale; the result is resized once to what you ask for with --scale 3 or --long-side 4000.
+    """
+    tile_px, halo_px = shared.parse_tile(tile), shared.parse_pixels(halo)
+
+    # These import torch: keep --help instant.
+    from srcli.inference.precision import Precision
+    from srcli.io.alpha import AlphaMode
+    from srcli.io.drift import ColorFix
+    from srcli.io.formats import PictureFormat
+    from srcli.io.profiles import IccMode
+    from srcli.services.batch import UpscaleRequest, upscale_files
+    from srcli.services.engine import EngineOptions
+    from srcli.services.sizes import TargetSize
+    from srcli.services.upscale import PictureOptions
+
+    request = UpscaleRequest(
+        model=model,
+        blend=blend,
+        offline=offline or None,
+        trust=trust,
+        engine=EngineOptions(
+            device=device,
+            precision=Precision(precision),
+            tile=tile_px,
+            halo=halo_px,
+            tta=tta,
+            seamless=seamless,
+        ),
+        picture=PictureOptions(
+            size=TargetSize(
+                scale=scale,
+                width=width,
+                height=height,
+                long_side=long_side,
+                short_side=short_side,
+                megapixels=megapixels,
+            ),
+            format=PictureFormat(format) if format else None,
+            quality=quality,
+            alpha=AlphaMode(alpha),
+            icc=IccMode(icc),
+            color_fix=ColorFix(color_fix),
+            metadata=metadata,
+            strength=strength,
+            suffix=suffix,
+            overwrite=overwrite,
+        ),
+    )
+    with UpscaleView(json=json, quiet=quiet, verbose=verbose, files=len(inputs)) as view:
+        for outcome in upscale_files(request, inputs, output, view):
+            view.ended(outcome)
+    raise typer.Exit(view.exit_code)

@@ -1,0 +1,126 @@
+"""A network on a device, ready for any number of images: plan, run, start over when it must."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from srcli.errors import UsageError
+from srcli.inference.ensemble import ensemble
+from srcli.inference.geometry import TilePlan
+from srcli.inference.memory import Need, free_bytes, measure_need, plan_tiles
+from srcli.inference.precision import Precision, Runner
+from srcli.inference.rows import CroppedSink, RowSink, RowSource, WrappedSource
+from srcli.inference.run import enlarge
+from srcli.services.devices import choose_device
+from srcli.services.network import LoadedNetwork
+
+LARGEST_BATCH = 8  # more tiles at once gain nothing on the cards of today
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """How a network is run; None chooses by measuring."""
+
+    device: str = "auto"
+    precision: Precision = Precision.AUTO
+    tile: int | None = None  # side of a tile's core in input pixels; 0 is the whole image at once
+    halo: int | None = None  # context around a tile in input pixels
+    tta: bool = False  # average over the eight symmetries of the square
+    seamless: bool = False  # the image continues at its far borders
+
+    def __post_init__(self) -> None:
+        if (self.tile or 0) < 0 or (self.halo or 0) < 0:
+            raise UsageError(
+                f"--tile {self.tile} --halo {self.halo} cannot be", hint="both start at 0"
+            )
+
+
+class Engine:
+    """Runs one network on image after image; not for two threads at once."""
+
+    def __init__(
+        self,
+        loaded: LoadedNetwork,
+        options: EngineOptions | None = None,
+        *,
+        on_note: Callable[[str], None] = lambda note: None,
+    ) -> None:
+        self.options = options or EngineOptions()
+        self.loaded = loaded
+        self._on_note = on_note
+        network = ensemble(loaded.network) if self.options.tta else loaded.network
+        self.runner = Runner(
+            network, choose_device(self.options.device), self.options.precision, on_note=on_note
+        )
+        self._needs: dict[torch.dtype, Need] = {}
+
+    @property
+    def scale(self) -> int:
+        """What one pass enlarges by."""
+        return self.runner.network.scale
+
+    @property
+    def device(self) -> torch.device:
+        return self.runner.device
+
+    @property
+    def precision(self) -> Precision:
+        """What the network computes in, as of now: the guard may have changed it."""
+        return self.runner.precision
+
+    def plan(self, height: int, width: int) -> TilePlan:
+        """How an image of this size would be run now."""
+        options, network = self.options, self.runner.network
+        tile = max(height, width) if options.tile == 0 else options.tile
+        return plan_tiles(
+            height,
+            width,
+            network,
+            self._need(),
+            budget=free_bytes(self.device),
+            tile=tile,
+            halo=options.halo,
+        )
+
+    def run(
+        self,
+        source: RowSource,
+        sink: RowSink,
+        *,
+        on_tiles: Callable[[int, int], None] = lambda done, total: None,
+    ) -> TilePlan:
+        """One pass of `source` into `sink`, which is `scale` times as large on each side.
+
+        Raises OutOfMemoryError when no plan fits.
+        """
+        if self.options.seamless:
+            margin = self.runner.network.traits.halo_px
+            sink = CroppedSink(
+                sink, margin * self.scale, source.height * self.scale, source.width * self.scale
+            )
+            source = WrappedSource(source, margin)
+        plan = self.plan(source.height, source.width)
+        return enlarge(
+            self.runner,
+            source,
+            sink,
+            plan,
+            batch=self._batch(plan),
+            on_tiles=on_tiles,
+            on_note=self._on_note,
+        )
+
+    def _batch(self, plan: TilePlan) -> int:
+        if self.device.type == "cpu":
+            return 1  # a CPU has its hands full with one
+        fitting = free_bytes(self.device) / self._need().bytes(*plan.largest)
+        return int(min(max(fitting, 1), LARGEST_BATCH))
+
+    def _need(self) -> Need:
+        dtype = self.runner.dtype
+        if dtype not in self._needs:
+            self._needs[dtype] = measure_need(self.runner.network, dtype)
+        return self._needs[dtype]

@@ -1,0 +1,73 @@
+"""Where the result of a picture goes, and whether it can go there: settled before the work."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from srcli.errors import OutputError, UsageError
+from srcli.io.formats import PictureFormat, format_of_name
+
+
+def is_folder(output: str) -> bool:
+    """Whether an output names a folder: it ends in a slash, is one already, or has no suffix."""
+    path = Path(output)
+    return output.endswith(("/", os.sep)) or path.is_dir() or not path.suffix
+
+
+def choose_target(
+    source: Path, output: str | None, kind: PictureFormat | None, suffix: str, read: PictureFormat
+) -> Path:
+    """The file for the result: `output` itself, or `photo_x4.png` in the folder it names.
+
+    Beside the source when `output` is None. The suffix of the name follows `kind`, else it stays
+    the source's when that is what the picture really is (`read`).
+    """
+    if output is not None and not is_folder(output):
+        return Path(output)
+    folder = source.parent if output is None else Path(output)
+    wanted = kind or read
+    ending = source.suffix if format_of_name(source) is wanted else wanted.suffix
+    return folder / f"{source.stem}{suffix}{ending}"
+
+
+def choose_format(
+    target: Path | None, kind: PictureFormat | None, read: PictureFormat
+) -> PictureFormat:
+    """What is written: what was asked for, else what the name says, else what was read.
+
+    Raises UsageError when the name and the asked format contradict each other.
+    """
+    named = format_of_name(target) if target is not None else None
+    if kind is not None and named is not None and named is not kind:
+        raise UsageError(
+            f"{target} is no name for a {kind.upper()} file",
+            hint=f"end it in {kind.suffix}, or leave --format out",
+        )
+    if target is not None and kind is None and named is None and target.suffix:
+        raise UsageError(
+            f"{target.suffix} is no kind of picture that srcli writes",
+            hint="end the name in .png, .jpg, .webp, .tif, .avif, .gif or .bmp",
+        )
+    chosen = kind or named or read
+    return PictureFormat.PNG if chosen is PictureFormat.OTHER else chosen
+
+
+def check_place(source: Path | None, target: Path, *, overwrite: bool) -> None:
+    """Raise OutputError when the file cannot or must not be written."""
+    if source is not None and target.exists() and target.samefile(source):
+        raise OutputError(
+            f"{target} is the input itself", hint="name another output with --output or --suffix"
+        )
+    if target.is_dir():
+        raise OutputError(f"{target} is a folder", hint="name a file, or end it in a slash")
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target} exists already", hint="use --overwrite to replace it")
+    folder = target.parent
+    if not folder.exists():
+        folder = next(parent for parent in folder.parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"{target} cannot be written: no permission in {folder}",
+            hint="choose another place with --output",
+        )
