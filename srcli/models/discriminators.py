@@ -75,10 +75,11 @@ class VGGDiscriminator(nn.Module):
                 f"not {height} x {width}",
                 hint=f"use patches of {self.input_px} px, or leave `input_px` away",
             )
-        if min(height, width) < self.smallest_px:
+        deepest = image.shape[0] * (height // 32) * (width // 32)  # values per channel to normalise
+        if min(height, width) < self.smallest_px or (self.training and deepest < 2):
             raise ConfigError(
-                f"{height} x {width} pictures are too small for the VGG discriminator",
-                hint=f"use patches of at least {self.smallest_px} px",
+                f"{len(image)} of {height} x {width} is too little for the VGG discriminator",
+                hint="use patches of at least 64 px, or of 32 px in a batch of two or more",
             )
 
 

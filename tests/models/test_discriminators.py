@@ -98,7 +98,8 @@ def test_logits_are_per_picture_or_per_place(network, size, shape):
     [
         (VGGDiscriminator(4, input_px=128), (96, 96), "patches of 128 px"),
         (VGGDiscriminator(4, input_px=128), (128, 96), "patches of 128 px"),
-        (VGGDiscriminator(4), (31, 64), "at least 32"),
+        (VGGDiscriminator(4), (31, 64), "at least 64"),
+        (VGGDiscriminator(4), (32, 32), "batch of two"),
         (PatchDiscriminator(4), (64, 31), "at least 32"),
         (UNetDiscriminator(4), (60, 60), "multiple of 8"),
     ],
