@@ -10,7 +10,7 @@ from srcli.losses.pixel import difference
 
 
 def spectrum_l1(restored: Tensor, target: Tensor, *, scale: SpectrumScale = "ortho") -> Tensor:
-    """Mean of |Re| and |Im| of F(restored) - F(target), F the 2-D DFT (arXiv:2108.05054, eq. 6).
+    """Mean of |Re| and |Im| of F(restored) - F(target), F the 2-D DFT (arXiv:2108.05054).
 
     (N, C, H, W) twice, in [0, 1] -> (). "ortho" divides F by sqrt(H·W), so that a weight does not
     depend on the patch; "backward" does not, as published code: it is sqrt(H·W) times as large.

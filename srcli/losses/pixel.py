@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from srcli.losses.choices import Channels, Criterion
 
-CHARBONNIER_EPS = 1e-3  # section 3.2 of arXiv:1704.03915
+CHARBONNIER_EPS = 1e-3  # LapSRN, arXiv:1704.03915
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R BT.601, full range
 
 

@@ -26,7 +26,7 @@ def gram(features: Tensor) -> Tensor:
 class StyleLoss(nn.Module):
     """Sum over layers of weight · mean distance of Gram matrices: (N, 3, H, W) twice, [0, 1] -> ().
 
-    The texture of arXiv:1508.06576 with the normalisation and the L1 of arXiv:1804.07723, eq. 4.
+    The texture of arXiv:1508.06576 with the normalisation and the L1 of arXiv:1804.07723.
     `layers` must be taps of `extractor`; the one of a `PerceptualLoss` can be shared.
     """
 
