@@ -98,3 +98,33 @@ def remove(name: NameArgument, json: JsonOption = False) -> None:
     from srcli.services.weights_cache import remove_weights
 
     render.removed(remove_weights(name), is_json=json)
+
+
+@app.command()
+def blend(
+    first: NameArgument,
+    second: NameArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .safetensors to write.")],
+    alpha: Annotated[
+        float, typer.Option("--alpha", min=0, max=1, help="Share of the second.")
+    ] = 0.5,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    json: JsonOption = False,
+    offline: OfflineOption = None,
+    trust: TrustOption = False,
+) -> None:
+    """Mix two weights of one shape: (1 - alpha) of the first, alpha of the second."""
+    from srcli.services.blending import blend_weights
+
+    with render.events() as on_event:
+        report = blend_weights(
+            first,
+            second,
+            alpha,
+            output,
+            overwrite=overwrite,
+            offline=offline,
+            trust=trust,
+            on_event=on_event,
+        )
+    render.blended(report, is_json=json)

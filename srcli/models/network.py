@@ -55,6 +55,11 @@ class Network(nn.Module):
         """Output side over input side."""
         return self.traits.scale
 
+    def released_state_dict(self) -> dict[str, Tensor]:
+        """The parameters under the names that the architecture's checkpoints use."""
+        body = self.body.module if isinstance(self.body, _Foreign) else self.body
+        return dict(body.state_dict())
+
     def forward(self, image: Tensor) -> Tensor:
         height, width = image.shape[-2:]
         padded = pad_to(image, *self._size_for(height, width))

@@ -22,6 +22,7 @@ from rich.text import Text
 from srcli.cli import render
 
 if TYPE_CHECKING:  # the services cost start-up time
+    from srcli.services.blending import BlendReport
     from srcli.services.weights import Event, OnEvent, WeightsFile
     from srcli.services.weights_cache import Imported, Listed, Pulled, Removed, Shown, Verified
 
@@ -149,6 +150,15 @@ def located(weights: WeightsFile, *, is_json: bool) -> None:
         return
     for path in weights.files:
         render.line(str(path))
+
+
+def blended(report: BlendReport, *, is_json: bool) -> None:
+    """What was mixed, and how to use it."""
+    if is_json:
+        render.json_line(_plain(report))
+        return
+    mixture = f"{1 - report.alpha:g} {report.first} + {report.alpha:g} {report.second}"
+    render.line(f"{mixture}: use it with `-m {report.output}`")
 
 
 def removed(report: Removed, *, is_json: bool) -> None:
