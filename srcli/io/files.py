@@ -77,9 +77,7 @@ def output_errors(
         ours = {str(place) for place in (path, path.parent, *written)}
         if error.errno in _REFUSED and {str(error.filename), str(error.filename2)} & ours:
             message = f"cannot write {path}: {_REFUSED[error.errno]}"
-            raise OutputError(
-                message, hint="choose another output, or change the folder"
-            ) from error
+            raise OutputError(message, hint=hint) from error
         raise
 
 

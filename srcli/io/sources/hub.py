@@ -52,7 +52,7 @@ def fetch(source: HubSource, hosts: Hosts, on_progress: OnProgress) -> tuple[Pat
                 hf_hub_download(
                     source.repo,
                     source.file,
-                    revision=offered.commit_hash or source.revision,
+                    revision=source.revision,
                     endpoint=endpoint,
                     etag_timeout=ANSWER_SECONDS,
                     force_download=again,

@@ -72,8 +72,10 @@ def _receive(
     url: str, wanted: WantedFile, partial: Path, hosts: Hosts, on_progress: OnProgress
 ) -> bool:
     """Append what one request gives; whether the file is complete then."""
-    if _size(partial) and _size(partial) == wanted.size:
+    if wanted.size and _size(partial) == wanted.size:
         return True
+    if wanted.size and _size(partial) > wanted.size:
+        partial.unlink()
     with _open(url, partial, hosts) as response:
         done, total = _extent(response, _size(partial))
         if response.headers.get_content_type() == "text/html":
