@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from io import BytesIO
+from typing import BinaryIO
 
 import pyvips
 
 from srcli.errors import ImageError
 from srcli.io import foreign
+from srcli.io.apng import is_animation
 from srcli.io.decoded import PIXEL_LIMIT, Decoded, Source, check_claims
+from srcli.io.exif import exif_of_tiff
 from srcli.io.formats import HEAD_BYTES, PictureFormat, sniff
-from srcli.io.metadata import read_metadata
+from srcli.io.metadata import Metadata, read_metadata
+from srcli.io.tiff import TiffError
 from srcli.io.vips import VipsError, VipsImage, damaged, explain, has_field, reading
 
-_HELD_BYTES = 64 << 20  # a page that decodes to less is decoded once and held
-_SAMPLE_BYTES = 4  # at most
 _DEFLATE_MOST = 1032  # no deflate stream unpacks to more than this many times its size
 
 _BY_PILLOW = (PictureFormat.BMP, PictureFormat.HEIC)
@@ -25,10 +31,10 @@ _STRICT = (PictureFormat.PNG, PictureFormat.JPEG, PictureFormat.WEBP, PictureFor
 def decode(source: Source, name: str, *, pixel_limit: int = PIXEL_LIMIT) -> Decoded:
     """Read the header of a file. Raises ImageError where it is no picture, or not believable."""
     kind = sniff(_head(source, name))
-    if kind in _BY_PILLOW:
+    if kind in _BY_PILLOW or (kind is PictureFormat.PNG and _is_animated_png(source)):
         return foreign.decode(source, name, kind, pixel_limit)
     try:
-        header = _open(source)
+        header = _open(source, kind)
     except VipsError as error:
         if kind in _STRICT:
             raise damaged(name, error) from error
@@ -39,26 +45,86 @@ def decode(source: Source, name: str, *, pixel_limit: int = PIXEL_LIMIT) -> Deco
     check_claims(name, header.width, header.height * pages, pixel_limit)
     if kind is PictureFormat.PNG:
         _check_deflate(source, name, header)
-    is_paged = pages > 1
-
-    def open_page(index: int) -> VipsImage:
-        with reading(name):
-            return _upright(source, index if is_paged else None)
-
+    is_animated = pages > 1 and has_field(header, "delay")
+    opener = _frames if is_animated else _pages
     return Decoded(
         name=name,
         format=kind,
-        metadata=read_metadata(_open(source, n=-1) if is_paged else header),
+        metadata=_metadata(source, kind, header),
         pages=pages,
-        open_page=open_page,
+        open_page=opener(source, kind, name, header),
+        is_held=is_animated,
+        is_lossless=kind is PictureFormat.WEBP and _is_lossless_webp(source),
+        notes=_notes(header),
     )
+
+
+def _pages(
+    source: Source, kind: PictureFormat, name: str, header: VipsImage
+) -> Callable[[int], VipsImage]:
+    is_paged = has_field(header, "n-pages") and header.get("n-pages") > 1
+
+    def open_page(index: int) -> VipsImage:
+        options = {"page": index} if is_paged else {}
+        with reading(name):
+            image = _open(source, kind, **options)
+            orientation = int(image.get("orientation")) if has_field(image, "orientation") else 1
+            if orientation > 2:  # turned or upside down: rows of the result are no rows of the file
+                image = _open(source, kind, access="random", **options)
+            return image.autorot()
+
+    return open_page
+
+
+def _frames(
+    source: Source, kind: PictureFormat, name: str, header: VipsImage
+) -> Callable[[int], VipsImage]:
+    # A frame is drawn over the ones before it. So all are decoded once, one below the other:
+    # libvips keeps them in memory up to 100 MB, else in a temporary file.
+    with reading(name):
+        strip = _open(source, kind, n=-1, access="random")
+    height = int(header.get("page-height")) if has_field(header, "page-height") else header.height
+
+    def open_page(index: int) -> VipsImage:
+        return strip.crop(0, index * height, strip.width, height)
+
+    return open_page
+
+
+def _open(source: Source, kind: PictureFormat, **options: object) -> VipsImage:
+    # "error" also refuses what is cut off: "truncated" alone lets a TIFF end in black (8.18).
+    strict = {"access": "sequential", "fail_on": "error", **options}
+    if isinstance(source, bytes):
+        stream = pyvips.Source.new_from_memory(source)
+    else:
+        stream = pyvips.Source.new_from_file(str(source))
+    if kind is PictureFormat.JPEG:  # else one with a gain map would open as another kind
+        return pyvips.Image.jpegload_source(stream, **strict)
+    return pyvips.Image.new_from_source(stream, "", **strict)
+
+
+def _metadata(source: Source, kind: PictureFormat, header: VipsImage) -> Metadata:
+    metadata = read_metadata(header)
+    if kind is not PictureFormat.TIFF:
+        return metadata
+    try:
+        with _stream(source) as file:
+            return replace(metadata, exif=exif_of_tiff(file).to_bytes())
+    except TiffError:  # libvips could read it: only its description is odd
+        return metadata
+
+
+def _notes(header: VipsImage) -> tuple[str, ...]:
+    if has_field(header, "xmp-data") and b"hdrgm:" in bytes(header.get("xmp-data")):
+        return ("the HDR gain map is left out",)
+    return ()
 
 
 def _check_deflate(source: Source, name: str, header: VipsImage) -> None:
     bits = int(header.get("bits-per-sample")) if has_field(header, "bits-per-sample") else 8
     least = header.height * (header.width * bits // 8)  # one channel at least
     size = len(source) if isinstance(source, bytes) else source.stat().st_size
-    if least > size * _DEFLATE_MOST + (1 << 20):
+    if least > size * _DEFLATE_MOST:
         raise ImageError(
             f"{name} claims {header.width:,} x {header.height:,} pixels in {size:,} bytes, "
             "which no PNG can hold",
@@ -66,56 +132,46 @@ def _check_deflate(source: Source, name: str, header: VipsImage) -> None:
         )
 
 
-def _head(source: Source, name: str) -> bytes:
+def _is_animated_png(source: Source) -> bool:
+    with _stream(source) as file:
+        return is_animation(file)
+
+
+def _is_lossless_webp(source: Source) -> bool:
+    with _stream(source) as file:
+        file.seek(12)
+        while len(head := file.read(8)) == 8:
+            name, size = struct.unpack("<4sI", head)
+            if name in (b"VP8L", b"VP8 ", b"ANMF"):
+                return bool(name == b"VP8L")
+            file.seek(size + size % 2, 1)
+    return False
+
+
+@contextmanager
+def _stream(source: Source) -> Iterator[BinaryIO]:
     if isinstance(source, bytes):
-        head = source[:HEAD_BYTES]
-    else:
-        try:
-            with source.open("rb") as file:
-                head = file.read(HEAD_BYTES)
-        except FileNotFoundError:
-            raise ImageError(f"{name} does not exist", hint="check the path") from None
-        except IsADirectoryError:
-            raise ImageError(
-                f"{name} is a folder", hint="name a picture, or add -o FOLDER to do them all"
-            ) from None
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise ImageError(
-                f"{name} cannot be opened: {reason}", hint="check its permissions"
-            ) from error
+        yield BytesIO(source)
+        return
+    with source.open("rb") as file:
+        yield file
+
+
+def _head(source: Source, name: str) -> bytes:
+    try:
+        with _stream(source) as file:
+            head = file.read(HEAD_BYTES)
+    except FileNotFoundError:
+        raise ImageError(f"{name} does not exist", hint="check the path") from None
+    except IsADirectoryError:
+        raise ImageError(
+            f"{name} is a folder", hint="name a picture, or add -o FOLDER to do them all"
+        ) from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ImageError(
+            f"{name} cannot be opened: {reason}", hint="check its permissions"
+        ) from error
     if not head:
         raise ImageError(f"{name} is empty (0 bytes)", hint="get the file again")
     return head
-
-
-def _open(source: Source, **options: object) -> VipsImage:
-    strict = {"access": "sequential", "fail_on": "truncated", **options}
-    if isinstance(source, bytes):
-        return pyvips.Image.new_from_buffer(source, "", **strict)
-    return pyvips.Image.new_from_file(str(source), **strict)
-
-
-def _upright(source: Source, page: int | None) -> VipsImage:
-    options = {} if page is None else {"page": page}
-    image = _open(source, **options)
-    orientation = int(image.get("orientation")) if has_field(image, "orientation") else 1
-    if orientation > 2:  # turned or upside down: rows of the result are no rows of the file
-        image = _open(source, access="random", **options)
-    return image.autorot()
-
-
-def held(open_image: Callable[[], VipsImage]) -> Callable[[], VipsImage]:
-    """The same images, decoded once and held where they are small."""
-    kept: list[VipsImage] = []
-
-    def open_or_reuse() -> VipsImage:
-        if kept:
-            return kept[0]
-        image = open_image()
-        if image.width * image.height * image.bands * _SAMPLE_BYTES > _HELD_BYTES:
-            return image
-        kept.append(image.copy_memory())
-        return kept[0]
-
-    return open_or_reuse

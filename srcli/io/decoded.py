@@ -29,6 +29,8 @@ class Decoded:
     pages: int
     open_page: Callable[[int], VipsImage]
     notes: tuple[str, ...] = ()
+    is_lossless: bool = False
+    is_held: bool = False  # pages lie in memory, or in a file of raw pixels: none is decoded twice
 
 
 def check_claims(name: str, width: int, height: int, pixel_limit: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,12 +15,12 @@ from srcli.io.drift import ColorFix
 from srcli.io.files import replacing
 from srcli.io.finish import Finish, finish_page
 from srcli.io.formats import PictureFormat, check_target, format_of_name, limits_of
-from srcli.io.metadata import Metadata, attach
-from srcli.io.pictures import Picture
+from srcli.io.metadata import Metadata, attach, corrected
+from srcli.io.pictures import Page, Picture
 from srcli.io.profiles import IccMode
-from srcli.io.save import save
+from srcli.io.save import SaveOptions, save
 from srcli.io.spool import Spool, SpoolDtype
-from srcli.io.vips import writing
+from srcli.io.vips import VipsImage, srgb_profile, writing
 
 PageSpools = tuple[Spool, Spool | None]  # colour, alpha by the network
 
@@ -29,9 +29,9 @@ PageSpools = tuple[Spool, Spool | None]  # colour, alpha by the network
 class WriteOptions:
     """How a picture is finished and written."""
 
-    size: tuple[int, int]  # height, width of the result
+    size: tuple[int, int]  # height, width of the result; of the first page, others in proportion
     format: PictureFormat | None = None  # None: as the target's name says, else the input's
-    quality: int | None = None  # 1..100 for JPEG, WebP (100: lossless), AVIF; None: a good one
+    quality: int | None = None  # 1..100 for JPEG, WebP, AVIF, HEIC; None: a good one, see save
     alpha: AlphaMode = AlphaMode.LANCZOS
     strength: float = 1.0  # 1: the network alone, 0: a plain Lanczos enlargement
     icc: IccMode = IccMode.KEEP
@@ -69,6 +69,33 @@ def target_format(
     return PictureFormat.PNG if kind is PictureFormat.OTHER else kind
 
 
+def target_dtype(kind: PictureFormat, dtype: SpoolDtype) -> SpoolDtype:
+    """The samples that kind of file is written with, for a picture of `dtype`."""
+    able = limits_of(kind).dtypes
+    if dtype in able:
+        return dtype
+    return "uint16" if "uint16" in able else "uint8"
+
+
+def spool_dtype(picture: Picture, kind: PictureFormat, options: WriteOptions) -> SpoolDtype:
+    """The least samples that a colour spool needs for this picture and these options.
+
+    uint8 where the network's rows go to the file as they are; uint16 where arithmetic follows or
+    the file holds 16 bits; float32 for float pictures.
+    """
+    dtype = target_dtype(kind, picture.dtype)
+    layout = picture.page(0).layout
+    if dtype == "float32":
+        return dtype
+    is_plain = (
+        dtype == "uint8"
+        and options.strength == 1
+        and options.color_fix is ColorFix.OFF
+        and not layout.is_wide
+    )
+    return "uint8" if is_plain else "uint16"
+
+
 def write_picture(
     picture: Picture,
     pages: Sequence[PageSpools],
@@ -83,56 +110,90 @@ def write_picture(
     """
     kind = target_format(picture, target, options)
     has_alpha = picture.alpha is not AlphaKind.NONE and options.alpha is not AlphaMode.DROP
-    losses = check_target(kind, options.size, picture.dtype, has_alpha=has_alpha, pages=len(pages))
-    dtype = target_dtype(kind, picture.dtype)
-    if not limits_of(kind).has_pages:
-        pages = pages[:1]
-    finish = Finish(
-        size=options.size,
-        dtype=dtype,
-        strength=options.strength,
-        color_fix=options.color_fix,
-        alpha=options.alpha if limits_of(kind).has_alpha else AlphaMode.DROP,
-        icc=options.icc,
-    )
+    notes = check_target(kind, options.size, picture.dtype, has_alpha=has_alpha, pages=len(pages))
+    pages = pages if limits_of(kind).has_pages else pages[:1]
     if isinstance(target, Path):
         with replacing(target) as partial:
-            _write(picture, pages, partial, str(target), kind, finish, options)
+            _write(picture, pages, (partial, str(target)), kind, options)
     else:
         with tempfile.TemporaryDirectory(prefix=".srcli-") as folder:
             partial = Path(folder) / f"picture{kind.suffix}"
-            _write(picture, pages, partial, "the output", kind, finish, options)
+            _write(picture, pages, (partial, "the output"), kind, options)
             with partial.open("rb") as file:
                 shutil.copyfileobj(file, target, 1 << 20)
     height, width = options.size
     return WrittenPicture(
-        format=kind, height=height, width=width, dtype=dtype, pages=len(pages), notes=losses
+        format=kind,
+        height=height,
+        width=width,
+        dtype=target_dtype(kind, picture.dtype),
+        pages=len(pages),
+        notes=notes,
     )
 
 
-def target_dtype(kind: PictureFormat, dtype: SpoolDtype) -> SpoolDtype:
-    """The samples that kind of file is written with, for a picture of `dtype`."""
-    able = limits_of(kind).dtypes
-    if dtype in able:
-        return dtype
-    return "uint16" if "uint16" in able else "uint8"
+def finished_pages(
+    picture: Picture, pages: Sequence[PageSpools], kind: PictureFormat, options: WriteOptions
+) -> list[VipsImage]:
+    """The pages as lazy images of the samples that `kind` of file holds, without metadata."""
+    finished = []
+    for index, (colour, alpha) in enumerate(pages):
+        page = picture.page(index)
+        finish = Finish(
+            size=_page_size(page, picture, options.size),
+            dtype=target_dtype(kind, page.layout.dtype),
+            strength=options.strength,
+            color_fix=options.color_fix,
+            alpha=options.alpha if limits_of(kind).has_alpha else AlphaMode.DROP,
+            icc=_icc_mode(page, kind, options.icc),
+        )
+        finished.append(finish_page(page, colour, alpha, finish))
+    return finished
 
 
 def _write(
     picture: Picture,
     pages: Sequence[PageSpools],
-    partial: Path,
-    name: str,
+    place: tuple[Path, str],  # where, and what it is called in messages
     kind: PictureFormat,
-    finish: Finish,
     options: WriteOptions,
 ) -> None:
-    metadata = picture.metadata if options.metadata else Metadata()
+    partial, name = place
+    height, width = options.size
+    kept = picture.metadata if options.metadata else Metadata()
+    metadata, exif = corrected(kept, height=height, width=width, software=options.software)
     with writing(name):
-        images = [
-            finish_page(picture.page(index), colour, alpha, finish)
-            for index, (colour, alpha) in enumerate(pages)
-        ]
-        icc = picture.metadata.icc if options.icc is IccMode.KEEP else None
-        images[0] = attach(images[0], metadata, software=options.software, icc=icc)
-        save(images, partial, kind, options.quality)
+        images = finished_pages(picture, pages, kind, options)
+        for index, image in enumerate(images):
+            icc = _embedded(picture.page(index), kind, options.icc)
+            own = metadata if index == 0 else Metadata(dpi=metadata.dpi)
+            images[index] = attach(image, replace(own, icc=icc), kind)
+        settings = SaveOptions(
+            quality=options.quality,
+            animation=picture.metadata.animation if picture.is_animated else None,
+            exif=exif,
+            iptc=metadata.iptc,
+            is_lossless=picture.is_lossless,
+        )
+        save(images, partial, kind, settings)
+
+
+def _icc_mode(page: Page, kind: PictureFormat, asked: IccMode) -> IccMode:
+    """KEEP only where the file can carry this profile beside these pixels."""
+    limits = limits_of(kind)
+    fits = limits.has_icc and (limits.has_gray or not page.layout.is_gray)
+    return asked if asked is not IccMode.KEEP or fits else IccMode.SRGB
+
+
+def _embedded(page: Page, kind: PictureFormat, asked: IccMode) -> bytes | None:
+    if asked is IccMode.STRIP or not limits_of(kind).has_icc:
+        return None
+    if _icc_mode(page, kind, asked) is IccMode.KEEP:
+        return page.layout.icc
+    return srgb_profile() if page.layout.icc is not None and not page.layout.is_gray else None
+
+
+def _page_size(page: Page, picture: Picture, size: tuple[int, int]) -> tuple[int, int]:
+    height = round(page.height * size[0] / picture.height)
+    width = round(page.width * size[1] / picture.width)
+    return max(1, height), max(1, width)

@@ -14,7 +14,7 @@ from srcli.io.pictures import Page
 from srcli.io.profiles import IccMode
 from srcli.io.resample import resize_coded, resize_plain
 from srcli.io.spool import Spool, SpoolDtype
-from srcli.io.vips import FULL_SCALE, VIPS_FORMAT, VipsImage
+from srcli.io.vips import FULL_SCALE, VIPS_FORMAT, VipsImage, interpretation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +47,7 @@ def finish_page(page: Page, colour: Spool, alpha: Spool | None, finish: Finish) 
         samples = _quantise(coded, finish.dtype)
     if transparency is not None:
         samples = samples.bandjoin(_quantise(transparency, finish.dtype))
-    is_deep = finish.dtype == "uint16"
-    if page.layout.is_gray:
-        return samples.copy(interpretation="grey16" if is_deep else "b-w")
-    return samples.copy(interpretation="rgb16" if is_deep else "srgb")
+    return samples.copy(interpretation=interpretation(samples.bands, finish.dtype))
 
 
 def _is_ready(page: Page, colour: Spool, finish: Finish) -> bool:
@@ -76,13 +73,12 @@ def _colour(page: Page, raw: VipsImage, colour: Spool, finish: Finish) -> VipsIm
         plain = resize_coded(page.coded_image(), width, height)
         coded = coded * finish.strength + plain * (1 - finish.strength)
     coded = clip(coded)
-    residual = page.residual_image() if finish.icc is IccMode.KEEP else None
+    profile = page.layout.profile
+    returns = profile is not None and profile.embeds and finish.icc is IccMode.KEEP
+    residual = page.residual_image() if returns or finish.dtype == "float32" else None
     if residual is not None:
         coded = coded + resize_plain(residual, width, height)
-    profile = page.layout.profile
-    if profile is not None and finish.icc is IccMode.KEEP:
-        coded = profile.from_srgb(coded)
-    return coded
+    return profile.from_srgb(coded) if returns and profile is not None else coded
 
 
 def _alpha(page: Page, spool: Spool | None, finish: Finish) -> VipsImage | None:

@@ -61,12 +61,6 @@ def to_vips(image: Image.Image) -> VipsImage:
     converted = from_numpy(samples_of(image))
     if image.mode == "CMYK":
         converted = converted.copy(interpretation="cmyk")
-    elif converted.bands < 3:
-        converted = converted.copy(
-            interpretation="grey16" if converted.format == "ushort" else "b-w"
-        )
-    else:
-        converted = converted.copy(interpretation="srgb")
     icc = image.info.get("icc_profile")
     if icc:
         converted.set_type(BLOB, "icc-profile-data", icc)
@@ -128,7 +122,7 @@ def _decode_heic(source: Source, name: str, pixel_limit: int) -> Decoded:
             image = from_numpy(_three_dimensions(np.asarray(opened)))
         bits = int(info.get("bit_depth", 8))
         if image.format == "ushort":
-            image = image.copy(interpretation="rgb16")
+            image = image.copy()
             image.set_type(WHOLE, "bits-per-sample", bits)
             image.set_type(TEXT, "heif-compression", "hevc")
         return image, Metadata(

@@ -58,20 +58,24 @@ class Limits:
     dtypes: tuple[str, ...] = ("uint8",)
     has_alpha: bool = True
     has_pages: bool = False  # frames or pages
+    has_gray: bool = True  # as such: else gray is written as equal colours
+    has_icc: bool = True
 
 
 _LIMITS = {
     PictureFormat.PNG: Limits(side_px=2**31 - 1, dtypes=("uint8", "uint16"), has_pages=True),
     PictureFormat.JPEG: Limits(side_px=65_535, has_alpha=False),
-    PictureFormat.WEBP: Limits(side_px=16_383, has_pages=True),
+    PictureFormat.WEBP: Limits(side_px=16_383, has_pages=True, has_gray=False),
     PictureFormat.TIFF: Limits(
         side_px=2**31 - 1, dtypes=("uint8", "uint16", "float32"), has_pages=True
     ),
     # libaom and libheif hold a still picture of 16,384 x 16,384 in memory at most.
-    PictureFormat.AVIF: Limits(side_px=16_384, dtypes=("uint8", "uint16")),
-    PictureFormat.HEIC: Limits(side_px=16_384, dtypes=("uint8", "uint16")),
-    PictureFormat.GIF: Limits(side_px=65_535, has_pages=True),
-    PictureFormat.BMP: Limits(side_px=2**31 - 1, pixels=2**32 // 4 - 64),  # the file's 4 GiB
+    PictureFormat.AVIF: Limits(side_px=16_384, dtypes=("uint8", "uint16"), has_gray=False),
+    PictureFormat.HEIC: Limits(side_px=16_384, dtypes=("uint8", "uint16"), has_gray=False),
+    PictureFormat.GIF: Limits(side_px=65_535, has_pages=True, has_gray=False, has_icc=False),
+    PictureFormat.BMP: Limits(
+        side_px=2**31 - 1, pixels=2**32 // 4 - 64, has_alpha=False, has_icc=False
+    ),  # the file's 4 GiB
 }
 
 

@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
+from srcli.io.exif import SHAPE_NOTE, Exif, corrected_xmp, iptc_records, photoshop_block, read_exif
+from srcli.io.formats import PictureFormat
+from srcli.io.tiff import TiffError
 from srcli.io.vips import BLOB, TEXT, WHOLE, VipsImage, blob, has_field
 
+_OWN_FIELDS = (
+    "exif",
+    "xmp",
+    "iptc",
+    "icc",
+    "photoshop",
+    "png-comment",
+    "gif-comment",
+    "jpeg-comment",
+    "image-description",
+    "orientation",
+    "delay",
+    "loop",
+    "page-height",
+    "n-pages",
+)
+_COMMENT_FIELDS = {
+    PictureFormat.JPEG: "jpeg-comment",
+    PictureFormat.GIF: "gif-comment",
+    PictureFormat.TIFF: "image-description",
+}
 _DEFAULT_RESOLUTION = (1.0, 1.0)  # pixels per millimetre: what libvips says where a file does not
 
 
@@ -32,46 +57,78 @@ class Metadata:
 
 def read_metadata(image: VipsImage) -> Metadata:
     """The metadata of an image that libvips has opened."""
+    iptc = blob(image, "iptc-data")
     return Metadata(
         icc=blob(image, "icc-profile-data"),
         exif=blob(image, "exif-data"),
         xmp=blob(image, "xmp-data"),
-        iptc=blob(image, "iptc-data"),
+        iptc=None if iptc is None else iptc_records(iptc),
         dpi=_dpi(image),
         comments=tuple(_comments(image)),
         animation=_animation(image),
     )
 
 
-def attach(
-    image: VipsImage, metadata: Metadata, *, software: str | None, icc: bytes | None
-) -> VipsImage:
-    """A copy of the image that carries the metadata, made true for the enlarged picture.
+def corrected(
+    metadata: Metadata, *, height: int, width: int, software: str | None
+) -> tuple[Metadata, Exif | None]:
+    """The metadata made true for an upright picture of this size; EXIF also as its directories.
 
-    Orientation becomes 1 (the pixels are upright), the thumbnail goes, the pixel dimensions become
-    those of the image (libvips sets these when it saves), `Software` names what was done.
+    EXIF that is damaged is left out.
     """
+    exif = Exif() if software else None
+    if metadata.exif is not None:
+        with suppress(TiffError):
+            exif = read_exif(metadata.exif)
+    if exif is not None:
+        exif.correct(height, width, software)
+    xmp = metadata.xmp
+    true = replace(
+        metadata,
+        exif=None if exif is None else exif.to_bytes(),
+        xmp=None if xmp is None else corrected_xmp(xmp, height, width),
+    )
+    return true, exif
+
+
+def attach(image: VipsImage, metadata: Metadata, kind: PictureFormat) -> VipsImage:
+    """A copy of the image that carries this metadata and no other, as `kind` of file keeps it."""
     fresh = image.copy()
     for field in fresh.get_fields():
-        if field.startswith(("exif", "xmp", "iptc", "png-comment", "orientation", "icc")):
+        if field.startswith(_OWN_FIELDS):
             fresh.remove(field)
-    for field, data in (
-        ("exif-data", metadata.exif),
-        ("xmp-data", metadata.xmp),
-        ("iptc-data", metadata.iptc),
-        ("icc-profile-data", icc),
-    ):
-        if data is not None:
-            fresh.set_type(BLOB, field, data)
-    for index, (keyword, text) in enumerate(metadata.comments):
-        fresh.set_type(TEXT, f"png-comment-{index}-{keyword or 'Comment'}", text)
+    for field, data in _blobs(metadata, kind).items():
+        fresh.set_type(BLOB, field, data)
+    for field, text in _comment_fields(metadata, kind).items():
+        fresh.set_type(TEXT, field, text)
     if metadata.dpi is not None:
         across, down = metadata.dpi
         fresh = fresh.copy(xres=across / 25.4, yres=down / 25.4)
     fresh.set_type(WHOLE, "orientation", 1)
-    if software:
-        fresh.set_type(TEXT, "exif-ifd0-Software", f"{software} ({software}, ASCII)")
     return fresh
+
+
+def _blobs(metadata: Metadata, kind: PictureFormat) -> dict[str, bytes]:
+    iptc = metadata.iptc if kind is PictureFormat.JPEG else None  # a TIFF gets it from save
+    fields = {
+        "exif-data": metadata.exif,
+        "xmp-data": metadata.xmp,
+        "iptc-data": None if iptc is None else photoshop_block(iptc),
+        "icc-profile-data": metadata.icc,
+    }
+    return {field: data for field, data in fields.items() if data is not None}
+
+
+def _comment_fields(metadata: Metadata, kind: PictureFormat) -> dict[str, str]:
+    if kind is PictureFormat.PNG:
+        return {
+            f"png-comment-{index}-{keyword or 'Comment'}": text
+            for index, (keyword, text) in enumerate(metadata.comments)
+        }
+    if kind not in _COMMENT_FIELDS or not metadata.comments:
+        return {}
+    lines = [f"{keyword}: {text}" if keyword else text for keyword, text in metadata.comments]
+    return {_COMMENT_FIELDS[kind]: "\n".join(lines)}
 
 
 def _dpi(image: VipsImage) -> tuple[float, float] | None:
@@ -87,7 +144,9 @@ def _comments(image: VipsImage) -> list[tuple[str, str]]:
         if field.startswith("png-comment-"):
             found.append((field.split("-", 3)[3], str(image.get(field))))
         elif field in ("gif-comment", "jpeg-comment", "image-description"):
-            found.append(("", str(image.get(field))))
+            text = str(image.get(field))
+            if not text.encode().startswith(SHAPE_NOTE):
+                found.append(("", text))
     return found
 
 

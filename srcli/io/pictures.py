@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from srcli.errors import ImageError
 from srcli.io.alpha import AlphaKind, bleed
-from srcli.io.decode import decode, held
+from srcli.io.decode import decode
 from srcli.io.decoded import PIXEL_LIMIT, Decoded
 from srcli.io.metadata import Metadata
 from srcli.io.pixels import Layout, describe, normalise
@@ -24,6 +24,8 @@ from srcli.io.profiles import IccMode
 from srcli.io.rows import RowReader
 from srcli.io.spool import SpoolDtype
 from srcli.io.vips import VipsImage, reading
+
+_HELD_BYTES = 64 << 20  # of all pages together, decoded: so much is held, not decoded again
 
 FloatRows = npt.NDArray[np.float32]
 
@@ -60,6 +62,7 @@ class Picture:
         self.width, self.height = first.width, first.height
         self.dtype: SpoolDtype = first.layout.dtype
         self.is_gray = first.layout.is_gray
+        self.is_lossless = decoded.is_lossless
         self.notes = (*decoded.notes, *first.layout.notes)
 
     @property
@@ -77,19 +80,24 @@ class Picture:
         """One frame or page, counted from 0."""
         if not 0 <= index < self.pages:
             raise IndexError(f"page {index} of {self.pages}")
-        return Page(lambda: self._decoded.open_page(index), self.name)
+        budget = 0 if self._decoded.is_held else _HELD_BYTES // self.pages
+        return Page(lambda: self._decoded.open_page(index), self.name, held_bytes=budget)
 
 
 class Page:
     """One raster of a picture, read by rows any number of times."""
 
-    def __init__(self, open_image: Callable[[], VipsImage], name: str) -> None:
+    def __init__(
+        self, open_image: Callable[[], VipsImage], name: str, *, held_bytes: int = 0
+    ) -> None:
         self.name = name
-        self._open = held(lambda: normalise(open_image(), name))
-        with reading(name):
-            header = normalise(open_image(), name)
-        self.width, self.height = int(header.width), int(header.height)
-        self.layout: Layout = describe(header)
+        self._open_image = open_image
+        self._held: VipsImage | None = None
+        self._is_small = False
+        image = self._open()  # only the header is read
+        self.width, self.height = int(image.width), int(image.height)
+        self.layout: Layout = describe(image)
+        self._is_small = self.width * self.height * image.bands * 4 <= held_bytes
 
     @cached_property
     def alpha_range(self) -> tuple[float, float] | None:
@@ -165,6 +173,16 @@ class Page:
     def alpha_image(self) -> VipsImage | None:
         """Alpha as floats in [0, 1], lazily; None where there is none."""
         return self.layout.alpha(self._open())
+
+    def _open(self) -> VipsImage:
+        """A fresh image of normalised samples; a small page is decoded once and held."""
+        if self._held is not None:
+            return self._held
+        with reading(self.name):
+            image = normalise(self._open_image(), self.name)
+            if self._is_small:
+                image = self._held = image.copy_memory()
+        return image
 
     @property
     def _is_never_clear(self) -> bool:

@@ -21,6 +21,7 @@ class Layout:
     has_alpha: bool
     full_scale: float  # the sample value that means 1
     profile: Profile | None  # None: the samples are sRGB-coded as they are
+    icc: bytes | None  # the embedded profile, where a file of these samples may carry it
     notes: tuple[str, ...] = ()
 
     def colour(self, image: VipsImage) -> VipsImage:
@@ -68,26 +69,34 @@ def normalise(image: VipsImage, name: str) -> VipsImage:
     return image
 
 
-def describe(image: VipsImage, *, keep_profile: bool = True) -> Layout:
+def describe(image: VipsImage) -> Layout:
     """The layout of a normalised page."""
     is_gray = image.bands < 3
     channels = 1 if is_gray else 3
-    profile, notes = None, []
-    icc = blob(image, "icc-profile-data") if keep_profile else None
-    if icc is not None:
-        try:
-            read = read_profile(icc, channels)
-            profile = None if read.is_srgb else read
-        except ProfileError as error:
-            notes.append(f"the colour profile is left out, {error}: the pixels stay as they are")
+    profile, icc, notes = _read_profile(image, channels)
     return Layout(
         dtype=_DTYPES[image.format],
         is_gray=is_gray,
         has_alpha=image.bands in (2, 4),
         full_scale=_full_scale(image),
         profile=profile,
-        notes=tuple(notes),
+        icc=icc,
+        notes=notes,
     )
+
+
+def _read_profile(
+    image: VipsImage, channels: int
+) -> tuple[Profile | None, bytes | None, tuple[str, ...]]:
+    icc = blob(image, "icc-profile-data")
+    if icc is None:
+        return None, None, ()
+    try:
+        profile = read_profile(icc, channels)
+    except ProfileError as error:
+        note = f"the colour profile is left out, {error}: the pixels stay as they are"
+        return None, None, (note,)
+    return None if profile.is_srgb else profile, icc if profile.embeds else None, ()
 
 
 def _full_scale(image: VipsImage) -> float:

@@ -26,7 +26,9 @@ _SRGB_TO_XYZ = np.array(
         [0.0139322, 0.0971045, 0.7141733],
     ]
 )
-_SAME = 0.5 / 255  # a profile nearer to sRGB than this is sRGB
+# A profile nearer to sRGB than this is sRGB. The most common sRGB profile, with its primaries
+# rounded, is one level of 255 away from the standard at pure green.
+_SAME = 2 / 255
 
 
 class IccMode(StrEnum):
@@ -47,6 +49,7 @@ class MatrixProfile:
 
     curves: tuple[Curve, ...]
     matrix: tuple[tuple[float, ...], ...] | None  # device light -> linear sRGB light
+    embeds: bool = True  # whether the profile may stand beside these pixels in a file
 
     def to_srgb(self, image: VipsImage, full_scale: float) -> VipsImage:
         """Native samples to sRGB-coded floats; colours outside sRGB pass below 0 or above 1."""
@@ -69,7 +72,7 @@ class MatrixProfile:
 
     @property
     def is_srgb(self) -> bool:
-        """Whether no colour moves by half a level of 255: then nothing is converted."""
+        """Whether no colour moves by more than two levels of 255: then nothing is converted."""
         axis = np.linspace(0, 1, 9)
         grid = np.stack(np.meshgrid(*[axis] * len(self.curves)), -1).reshape(-1, len(self.curves))
         light = np.stack([curve.decode(grid[:, i]) for i, curve in enumerate(self.curves)], -1)
@@ -87,6 +90,7 @@ class TableProfile:
     icc: bytes
 
     is_srgb = False
+    embeds = True
 
     def to_srgb(self, image: VipsImage, full_scale: float) -> VipsImage:
         """Native samples to sRGB-coded floats; colours outside sRGB pass below 0 or above 1."""
@@ -119,6 +123,8 @@ def read_profile(icc: bytes, channels: int) -> Profile:
     """
     try:
         space, tags = _tags(icc)
+        if space == "RGB " and channels == 1:  # wrong but common: the curve of its neutral axis
+            return MatrixProfile((_curve(tags["gTRC"]),), None, embeds=False)
         if {"GRAY": 1, "RGB ": 3}.get(space) != channels:
             raise ProfileError(f"it is made for {space.strip()} pixels")
         if channels == 1 and "kTRC" in tags:

@@ -1,43 +1,138 @@
-"""One saver for each kind of file, with its settings."""
+"""One saver for each kind of file: libvips computes the pages while it writes them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from srcli.io import foreign_save
+from srcli.io.apng import write_animation
+from srcli.io.exif import Exif, add_to_tiff
 from srcli.io.formats import PictureFormat
-from srcli.io.vips import VipsImage
+from srcli.io.metadata import Animation
+from srcli.io.tiff import Tiff, append_page
+from srcli.io.vips import ARRAY, WHOLE, VipsImage
 
-_BIG_TIFF = 3_900_000_000  # bytes of samples from which a TIFF gets 64-bit offsets
+JPEG_QUALITY, WEBP_QUALITY, AVIF_QUALITY = 95, 90, 80
+_FULL_CHROMA = 90  # from this quality on, colour is stored at full resolution
+_LOSSLESS = 100
+_BIG_TIFF_BYTES = 3_900_000_000  # of samples, from which a TIFF gets 64-bit offsets
+_TILE_PX = 256
 
 
-def save(images: list[VipsImage], path: Path, kind: PictureFormat, quality: int | None) -> None:
-    """Write the finished images; the first one carries the metadata."""
-    image = images[0]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveOptions:
+    """What the savers need besides the pages."""
+
+    quality: int | None = None
+    animation: Animation | None = None
+    exif: Exif | None = None  # for the kinds of file to which libvips gives none
+    iptc: bytes | None = None  # the same
+    is_lossless: bool = False  # the source was: WebP, AVIF
+
+
+def save(pages: Sequence[VipsImage], path: Path, kind: PictureFormat, options: SaveOptions) -> None:
+    """Write finished pages; the first one carries the metadata."""
+    name = str(path)
     match kind:
+        case PictureFormat.TIFF:
+            _save_tiff(pages, path, options)
         case PictureFormat.JPEG:
-            level = quality or 95
-            sampling = "off" if level >= 90 else "on"
-            image.jpegsave(
-                str(path), Q=level, subsample_mode=sampling, optimize_coding=True, keep="all"
+            level = options.quality or JPEG_QUALITY
+            pages[0].jpegsave(
+                name, Q=level, subsample_mode=_chroma(level), optimize_coding=True, keep="all"
             )
         case PictureFormat.WEBP:
-            image.webpsave(str(path), Q=quality or 90, lossless=quality == 100, keep="all")
-        case PictureFormat.TIFF:
-            _save_tiff(image, path)
-        case _:
-            image.pngsave(str(path), compression=6, filter="sub", keep="all")
+            _save_webp(_strip(pages, options.animation), name, options)
+        case PictureFormat.GIF:
+            _strip(pages, options.animation).gifsave(name, keep="all")
+        case PictureFormat.AVIF:
+            _save_avif(pages[0], name, options)
+        case PictureFormat.BMP | PictureFormat.HEIC:
+            foreign_save.save(pages[0], path, kind, options.quality, options.exif)
+        case PictureFormat.PNG | PictureFormat.OTHER:
+            _save_png(pages, path, options.animation)
 
 
-def _save_tiff(image: VipsImage, path: Path) -> None:
-    size = image.width * image.height * image.bands * (2 if image.format == "ushort" else 1)
-    is_float = image.format == "float"
-    image.tiffsave(
-        str(path),
-        compression="deflate",
-        predictor="float" if is_float else "horizontal",
-        tile=True,
-        tile_width=256,
-        tile_height=256,
-        bigtiff=size > _BIG_TIFF,
+def _save_webp(image: VipsImage, name: str, options: SaveOptions) -> None:
+    level = options.quality or WEBP_QUALITY
+    is_lossless = options.is_lossless if options.quality is None else level == _LOSSLESS
+    image.webpsave(name, Q=level, lossless=is_lossless, exact=is_lossless, keep="all")
+
+
+def _save_avif(page: VipsImage, name: str, options: SaveOptions) -> None:
+    level = options.quality or AVIF_QUALITY
+    page.heifsave(
+        name,
+        compression="av1",
+        Q=level,
+        lossless=level == _LOSSLESS,
+        bitdepth=12 if page.format == "ushort" else 8,
+        subsample_mode=_chroma(level + 10),  # AV1's quality 80 is JPEG's 90
         keep="all",
     )
+
+
+def _save_png(pages: Sequence[VipsImage], path: Path, animation: Animation | None) -> None:
+    settings = {"compression": 6, "filter": "all", "keep": "all"}
+    if animation is None or len(pages) == 1:
+        pages[0].pngsave(str(path), **settings)
+        return
+    with path.open("wb") as file:
+        write_animation(file, (bytes(page.pngsave_buffer(**settings)) for page in pages), animation)
+
+
+def _save_tiff(pages: Sequence[VipsImage], path: Path, options: SaveOptions) -> None:
+    is_big = sum(map(_sample_bytes, pages)) > _BIG_TIFF_BYTES
+    _save_tiff_page(pages[0], path, is_big)
+    with path.open("r+b") as file, TemporaryDirectory(dir=path.parent, prefix=".srcli-") as folder:
+        tiff = Tiff.opened(file)
+        last = add_to_tiff(options.exif or Exif(), options.iptc, tiff)
+        for later in _later_pages(pages, Path(folder), is_big):
+            last = append_page(tiff, last, later)
+
+
+def _later_pages(pages: Sequence[VipsImage], folder: Path, is_big: bool) -> Iterator[Path]:
+    for page in pages[1:]:
+        path = folder / "page.tif"
+        _save_tiff_page(page, path, is_big)
+        yield path
+
+
+def _save_tiff_page(page: VipsImage, path: Path, is_big: bool) -> None:
+    page.tiffsave(
+        str(path),
+        compression="deflate",
+        predictor="float" if page.format == "float" else "horizontal",
+        tile=True,
+        tile_width=_TILE_PX,
+        tile_height=_TILE_PX,
+        bigtiff=is_big,
+        keep="all",
+    )
+
+
+def _sample_bytes(page: VipsImage) -> int:
+    sizes = {"uchar": 1, "ushort": 2, "float": 4}
+    return int(page.width * page.height * page.bands * sizes[page.format])
+
+
+def _strip(pages: Sequence[VipsImage], animation: Animation | None) -> VipsImage:
+    """Frames one below the other, as libvips wants them."""
+    if animation is None or len(pages) == 1:
+        return pages[0]
+    first = pages[0]
+    strip = VipsImage.arrayjoin(list(pages), across=1).copy()
+    for field in first.get_fields():
+        if not strip.get_typeof(field):
+            strip.set_type(first.get_typeof(field), field, first.get(field))
+    strip.set_type(WHOLE, "page-height", first.height)
+    strip.set_type(ARRAY, "delay", list(animation.delays_ms))
+    strip.set_type(WHOLE, "loop", animation.loops)
+    return strip
+
+
+def _chroma(level: int) -> str:
+    return "off" if level >= _FULL_CHROMA else "on"

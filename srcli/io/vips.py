@@ -38,6 +38,7 @@ _NOISE = ("unable to call", "unable to load", "unable to fetch", "unable to writ
 BLOB = pyvips.GValue.blob_type
 TEXT = pyvips.GValue.gstr_type
 WHOLE = pyvips.GValue.gint_type
+ARRAY = pyvips.GValue.array_int_type
 
 
 def explain(error: VipsError) -> str:
@@ -90,9 +91,21 @@ def blob(image: VipsImage, field: str) -> bytes | None:
     return bytes(image.get(field)) if has_field(image, field) else None
 
 
+def srgb_profile() -> bytes:
+    """The sRGB profile that libvips carries."""
+    return bytes(pyvips.Operation.call("profile_load", "srgb"))
+
+
 def from_numpy(pixels: Pixels) -> VipsImage:
-    """(H, W, C) samples as an image in memory; the array is copied."""
+    """(H, W, C) samples, gray or RGB, as an image in memory; the array is copied."""
     height, width, bands = pixels.shape
-    data = np.ascontiguousarray(pixels)
-    form = VIPS_FORMAT[str(data.dtype)]
-    return VipsImage.new_from_memory(data.tobytes(), width, height, bands, form)
+    dtype = str(pixels.dtype)
+    image = VipsImage.new_from_memory(pixels.tobytes(), width, height, bands, VIPS_FORMAT[dtype])
+    return image.copy(interpretation=interpretation(bands, dtype))
+
+
+def interpretation(bands: int, dtype: str) -> str:
+    """What libvips calls samples of so many channels."""
+    if bands < 3:
+        return "grey16" if dtype == "uint16" else "b-w"
+    return "rgb16" if dtype == "uint16" else "srgb"

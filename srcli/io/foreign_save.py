@@ -1,0 +1,62 @@
+"""Kinds of file that libvips does not write: BMP by Pillow, HEIC by pillow-heif. Decoded whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from srcli.io.exif import Exif
+from srcli.io.foreign import heif_module
+from srcli.io.formats import PictureFormat
+from srcli.io.vips import VipsImage, blob
+
+_HEIC_QUALITY = 90
+
+
+def save(
+    page: VipsImage, path: Path, kind: PictureFormat, quality: int | None, exif: Exif | None
+) -> None:
+    """Write one page as BMP or HEIC."""
+    if kind is PictureFormat.HEIC:
+        _save_heic(page, path, quality, exif)
+    else:
+        _save_bmp(page, path)
+
+
+def _save_bmp(page: VipsImage, path: Path) -> None:
+    """Write 8-bit gray or RGB."""
+    dpi = (float(page.xres) * 25.4, float(page.yres) * 25.4)
+    pixels = np.asarray(page.numpy())
+    Image.fromarray(
+        pixels.squeeze(2) if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
+    ).save(path, "BMP", dpi=dpi)
+
+
+def _save_heic(page: VipsImage, path: Path, quality: int | None, exif: Exif | None) -> None:
+    """Write 8-bit, or the upper 12 of 16 bits, with metadata."""
+    heif = heif_module()
+    is_deep = page.format == "ushort"
+    colour = page if page.bands >= 3 else _as_colour(page)
+    mode = ("RGBA" if colour.bands == 4 else "RGB") + (";16" if is_deep else "")
+    metadata = {
+        "exif": None if exif is None else exif.to_bytes(),
+        "xmp": blob(page, "xmp-data"),
+        "icc_profile": blob(page, "icc-profile-data"),
+    }
+    with path.open("wb") as file:
+        heif.encode(
+            mode,
+            (page.width, page.height),
+            colour.write_to_memory(),
+            file,
+            quality=quality or _HEIC_QUALITY,
+            **{name: value for name, value in metadata.items() if value is not None},
+        )
+
+
+def _as_colour(page: VipsImage) -> VipsImage:
+    gray = page.extract_band(0)
+    colour = gray.bandjoin([gray, gray])
+    return colour.bandjoin(page.extract_band(1)) if page.bands == 2 else colour
