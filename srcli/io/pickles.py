@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickletools
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -35,7 +36,9 @@ def strangers(path: Path) -> list[str]:
         else:
             file.seek(0)
             stream = BytesIO(file.read(_LONGEST_PICKLE_BYTES))
-    asked = [name for _ in range(_LEGACY_PICKLES) for name in _globals(stream)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the escapes in damaged strings
+        asked = [name for _ in range(_LEGACY_PICKLES) for name in _globals(stream)]
     return [name for name in dict.fromkeys(asked) if not _is_plain(name)]
 
 

@@ -155,7 +155,7 @@ def import_weights(path: Path, name: str | None = None) -> Imported:
         for file, digest in zip(files, digests, strict=True)
     )
     record = _new_record(name or files[0].stem, path, wanted, cache)
-    kept = _copied(files, wanted, cache)
+    kept = _copied(files, record.files, cache)
     cache.write_record(record)
     return Imported(name=record.name, digest=joined(digests), files=kept, known=False)
 
@@ -205,7 +205,11 @@ def _new_record(name: str, path: Path, wanted: tuple[WantedFile, ...], cache: Ca
         if not blind:
             message = f"{name} means {entry.name}, and this file has another digest"
             raise UsageError(message, hint="choose another name with --name")
-        return Record(name=entry.name, source=str(blind), files=wanted, is_imported=False)
+        if len(blind.files) != len(wanted):
+            raise UsageError(f"{entry.name} is one file", hint="choose another name with --name")
+        named = zip(wanted, blind.files, strict=True)
+        files = tuple(file.model_copy(update={"path": known.path}) for file, known in named)
+        return Record(name=entry.name, source=str(blind), files=files, is_imported=False)
     plain = re.sub(r"[^a-z0-9.+]+", "-", name.lower()).strip("-.")
     if not plain:
         raise UsageError(f"{name!r} is no name", hint="use letters, digits and hyphens")

@@ -84,6 +84,9 @@ class Server(http.server.ThreadingHTTPServer):
         self.files = {}
         self.requests = []
 
+    def handle_error(self, request, client_address):
+        """A client that hangs up has seen enough."""
+
     @property
     def address(self):
         return f"http://127.0.0.1:{self.server_port}"

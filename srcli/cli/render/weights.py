@@ -129,7 +129,7 @@ def verified(results: Iterable[Verified], *, is_json: bool) -> int:
         elif result.status == "damaged":
             render.line(f"{result.name or 'unknown'}: damaged, removed ({result.path})")
     if not is_json:
-        render.line(f"{counts['ok']} files are right, {counts['damaged']} were damaged")
+        render.line(f"files checked: {counts['ok']} right, {counts['damaged']} damaged")
     return DAMAGED_EXIT if counts["damaged"] else 0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from srcli.io.sources.network import SourceError
 
 # What the user has set for the installers wins; by themselves they wait for minutes.
 _IMPATIENT = {"PIP_DEFAULT_TIMEOUT": "10", "PIP_RETRIES": "1", "UV_HTTP_TIMEOUT": "10"}
+_CAUSE = re.compile(r"(error|cause|caused by):\s*|(×|╰─▶)\s*", re.IGNORECASE)
 _QUIET = {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "NO_COLOR": "1"}
 
 
@@ -79,10 +81,14 @@ def _command() -> list[str]:
 
 
 def _reason(complaint: str) -> str:
+    """The innermost cause that pip or uv names.
+
+    >>> _reason("Resolved a\\nerror: Failed to download `a`\\n  cause: Hash mismatch\\n\\n x")
+    'Hash mismatch'
+    """
     lines = [line.strip() for line in complaint.splitlines() if line.strip()]
-    errors = [line for line in lines if line.lower().startswith("error")]
-    last = (errors or lines or ["the installer failed"])[-1]
-    return last.removeprefix("ERROR:").removeprefix("error:").strip()
+    causes = [line for line in lines if _CAUSE.match(line)]
+    return _CAUSE.sub("", (causes or lines or ["the installer failed"])[-1])
 
 
 def _take(folder: Path, wanted: WantedFile, partial: Path) -> None:
