@@ -81,17 +81,17 @@ class Job:
     """A picture on its way; `close` frees its memory and temporary files."""
 
     picture: Picture
-    source: str
-    target: Path | BinaryIO
     height: int  # of the result
     width: int
-    pages: int  # that are written
     passes: int
     native_factor: int  # what all passes enlarge by
     options: PictureOptions
     write: WriteOptions
-    started: float
     notes: list[str]
+    source: str = ""
+    target: Path | BinaryIO | None = None
+    pages: int = 1  # that are written
+    started: float = field(default_factory=perf_counter)
     resources: ExitStack = field(default_factory=ExitStack)
     results: list[tuple[Spool, Spool | None]] = field(default_factory=list)
     plan: str = ""
@@ -144,7 +144,25 @@ def open_job(engine: Engine, source: Path, output: str | None, options: PictureO
     target = choose_target(source, output, options.format, suffix, picture.format)
     kind = choose_format(target, options.format, picture.format)
     check_place(source, target, overwrite=options.overwrite)
+    has_alpha = picture.alpha is not AlphaKind.NONE and options.alpha is not AlphaMode.DROP
     pages = picture.pages if limits_of(kind).has_pages else 1
+    losses = check_target(kind, (height, width), picture.dtype, has_alpha=has_alpha, pages=pages)
+    job = plan_job(engine, picture, options, kind)
+    job.source, job.target, job.pages, job.started = str(source), target, pages, started
+    job.notes += losses
+    return job
+
+
+def plan_job(
+    engine: Engine, picture: Picture, options: PictureOptions, kind: PictureFormat | None
+) -> Job:
+    """What is to be done with an opened picture, wherever it came from and goes to."""
+    height, width = options.size.resolve(picture.height, picture.width, engine.scale)
+    factor = max(height / picture.height, width / picture.width)
+    passes = passes_for(factor, engine.scale)
+    notes = list(picture.notes)
+    if engine.scale == 1 and factor != 1:
+        notes.append(f"{engine.loaded.name} does not enlarge: resized by Lanczos to x{factor:.3g}")
     write = WriteOptions(
         format=kind,
         size=(height, width),
@@ -156,25 +174,14 @@ def open_job(engine: Engine, source: Path, output: str | None, options: PictureO
         color_fix=options.color_fix,
         software=f"srcli {__version__} ({engine.loaded.name})",
     )
-    losses = check_target(
-        kind, (height, width), picture.dtype, has_alpha=_keeps_alpha(picture, options), pages=pages
-    )
-    notes = [*picture.notes, *losses]
-    if engine.scale == 1 and factor != 1:
-        notes.append(f"{engine.loaded.name} does not enlarge: resized by Lanczos to x{factor:.3g}")
-    passes = passes_for(factor, engine.scale)
     return Job(
         picture=picture,
-        source=str(source),
-        target=target,
         height=height,
         width=width,
-        pages=pages,
         passes=passes,
         native_factor=engine.scale**passes,
         options=options,
         write=write,
-        started=started,
         notes=notes,
     )
 
@@ -194,6 +201,7 @@ def run_job(engine: Engine, job: Job, observer: Observer) -> None:
 
 def finish_job(engine: Engine, job: Job) -> UpscaleReport:
     """Bring the spools to their final size, colours and file."""
+    assert job.target is not None
     write_picture(job.picture, job.results, job.target, job.write)
     return UpscaleReport(
         source=job.source,
@@ -246,10 +254,6 @@ def _spool_dtype(job: Job) -> SpoolDtype:
         and not job.picture.page(0).layout.is_wide
     )
     return "uint8" if is_final else "uint16"
-
-
-def _keeps_alpha(picture: Picture, options: PictureOptions) -> bool:
-    return picture.alpha is not AlphaKind.NONE and options.alpha is not AlphaMode.DROP
 
 
 class _Meter:
