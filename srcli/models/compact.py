@@ -64,25 +64,29 @@ def recognise_compact(state_dict: Mapping[str, Tensor]) -> CompactNet | None:
     if len(layers) < 5 or layers != list(range(len(layers))) or set(state_dict) != names:
         return None
     first, last = state_dict["body.0.weight"], state_dict[f"body.{layers[-1]}.weight"]
-    if first.ndim != 4 or last.ndim != 4 or state_dict["body.1.weight"].ndim != 1:
-        return None
+    if first.ndim != 4 or last.ndim != 4 or not first.numel():
+        raise _misfit(f"shapes {tuple(first.shape)} and {tuple(last.shape)} at its ends")
     config = CompactConfig(
         image_channels=first.shape[1],
         channels=first.shape[0],
         convolutions=len(layers) // 2 - 1,
-        scale=isqrt(last.shape[0] // first.shape[1]),
+        scale=max(isqrt(last.shape[0] // first.shape[1]), 1),
     )
     with torch.device("meta"):
         network = CompactNet(config)
+    tensors = {name: tensor.detach().float() for name, tensor in state_dict.items()}
     try:
-        network.load_state_dict({k: v.float() for k, v in state_dict.items()}, assign=True)
+        network.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
-        problem = " ".join(str(error).split())[:300]
-        raise BadWeightsError(
-            f"the checkpoint looks like a Compact network but does not fit together: {problem}",
-            hint="the file may be damaged; try another copy of it",
-        ) from None
+        raise _misfit(" ".join(str(error).split())[:300]) from None
     return network
+
+
+def _misfit(problem: str) -> BadWeightsError:
+    return BadWeightsError(
+        f"the checkpoint looks like a Compact network but does not fit together: {problem}",
+        hint="the file may be damaged; try another copy of it",
+    )
 
 
 _BODY_KEY = re.compile(r"body\.(\d+)\.(?:weight|bias)")

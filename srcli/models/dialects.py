@@ -23,7 +23,17 @@ from srcli.models.rrdb import RRDBConfig, RRDBNet
 
 Dialect = Literal["body", "trunk", "old", "PyTorch-GAN"]
 # Averaged weights first: they are what the authors publish results with.
-WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "generator")
+WRAPPERS = (
+    "params_ema",
+    "params-ema",
+    "params",
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "net",
+    "generator",
+)
+DEEPEST_WRAPPING = 8  # a file may name itself as its own content
 PREFIXES = ("module.", "_orig_mod.", "generator.", "netG.", "net_g.")
 
 _BODY = [
@@ -80,16 +90,12 @@ class RRDBWeights:
         """
         with torch.device("meta"):
             network = RRDBNet(self.config)
-        state_dict = {name: tensor.float() for name, tensor in self.state_dict.items()}
+        # Detached: a caller's own parameters are neither frozen nor trained along.
+        state_dict = {name: tensor.detach().float() for name, tensor in self.state_dict.items()}
         try:
             network.load_state_dict(state_dict, assign=True)
         except RuntimeError as error:
-            problem = " ".join(str(error).split())[:300]
-            raise BadWeightsError(
-                f"the checkpoint looks like an RRDB network ({self.dialect} naming) but does "
-                f"not fit together: {problem}",
-                hint="the file may be damaged or of a variant; try another copy of it",
-            ) from None
+            raise _misfit(self.dialect, " ".join(str(error).split())[:300]) from None
         return network.eval().requires_grad_(False)
 
 
@@ -99,25 +105,42 @@ def unwrap(checkpoint: Mapping[str, object]) -> dict[str, Tensor]:
     Wrapped in `params_ema`, `params`, `state_dict`, ... and prefixed `module.`, ... as trainers
     leave them. What is not a tensor is dropped. Empty when there is no tensor at all.
     """
-    for key in WRAPPERS:
-        inner = checkpoint.get(key)
-        if isinstance(inner, Mapping):
-            return unwrap(inner)
-    tensors = {key: value for key, value in checkpoint.items() if isinstance(value, Tensor)}
-    for prefix in PREFIXES:
-        if tensors and all(key.startswith(prefix) for key in tensors):
-            return unwrap({key.removeprefix(prefix): value for key, value in tensors.items()})
-    return tensors
+    for _ in range(DEEPEST_WRAPPING):
+        found = [checkpoint.get(key) for key in WRAPPERS]
+        inner = next((each for each in found if isinstance(each, Mapping) and each), None)
+        if inner is None:
+            return _without_prefixes(checkpoint)
+        checkpoint = inner
+    return {}
 
 
 def recognise_rrdb(state_dict: Mapping[str, Tensor]) -> RRDBWeights | None:
-    """The RRDB network that a bare state dict describes, or None when it describes another."""
+    """The RRDB network that a bare state dict describes, or None when it describes another.
+
+    Raises BadWeightsError when it is nearly one.
+    """
     for dialect, renaming in _RENAMINGS.items():
-        tensors = _indexed(_rename(state_dict, renaming), dialect)
+        renamed = _rename(state_dict, renaming)
+        if not any(name.startswith("body.") for name in renamed):
+            continue
+        if len(renamed) < len(state_dict):
+            raise _misfit(dialect, "two names stand for one tensor")
+        tensors = _indexed(renamed, dialect)
         config = _read_config(tensors, dialect)
-        if config is not None:
-            return RRDBWeights(dialect=dialect, config=config, state_dict=tensors)
+        return RRDBWeights(dialect=dialect, config=config, state_dict=tensors)
     return None
+
+
+def _without_prefixes(checkpoint: Mapping[str, object]) -> dict[str, Tensor]:
+    tensors = {
+        key: value
+        for key, value in checkpoint.items()
+        if isinstance(key, str) and isinstance(value, Tensor)
+    }
+    for prefix in PREFIXES:
+        if tensors and all(key.startswith(prefix) for key in tensors):
+            return _without_prefixes({k.removeprefix(prefix): v for k, v in tensors.items()})
+    return tensors
 
 
 def _rename(state_dict: Mapping[str, Tensor], renaming: list[tuple[str, str]]) -> dict[str, Tensor]:
@@ -164,31 +187,44 @@ def _place(key: str, stem: str, places: Mapping[int, str]) -> str:
     return f"{places[int(position)]}.{kind}"
 
 
-def _read_config(tensors: Mapping[str, Tensor], dialect: Dialect) -> RRDBConfig | None:
-    """The shape of the network from the shapes of its tensors; None when they make no sense."""
-    try:
-        channels, folded = tensors["conv_first.weight"].shape[:2]
-        growth = tensors["body.0.rdb1.conv1.weight"].shape[0]
-        out_channels = tensors["conv_last.weight"].shape[0]
-    except (KeyError, ValueError):
-        return None
-    blocks = 1 + max(int(name.split(".")[1]) for name in tensors if name.startswith("body."))
+def _read_config(tensors: Mapping[str, Tensor], dialect: Dialect) -> RRDBConfig:
+    """The shape of the network from the shapes of its tensors."""
+    shapes = {name: tuple(t.shape) for name, t in tensors.items() if t.ndim == 4 and t.numel()}
+    places = {int(name.split(".")[1]) for name in tensors if name.startswith("body.")}
+    if places != set(range(len(places))):
+        raise _misfit(dialect, "a block is missing")
     doublings = sum(bool(re.fullmatch(r"conv_up\d+\.weight", name)) for name in tensors)
+    try:
+        channels, folded = shapes["conv_first.weight"][:2]
+        growth = shapes["body.0.rdb1.conv1.weight"][0]
+        out_channels = shapes["conv_last.weight"][0]
+        is_shuffle = doublings > 0 and shapes["conv_up1.weight"][0] == 4 * channels
+    except KeyError as name:
+        raise _misfit(dialect, f"{name} is missing or has an impossible shape") from None
     # conv_first sees u² folded copies of the image's channels (x2plus: 12 = 3·2²).
     fold = next((u for u in (1, 2, 4) if folded == out_channels * u * u), 1)
-    is_shuffle = doublings > 0 and tensors["conv_up1.weight"].shape[0] == 4 * channels
-    foreign = dialect == "PyTorch-GAN"
     if 2**doublings % fold:
-        return None
+        raise _misfit(dialect, f"it folds its input by {fold} and enlarges it by {2**doublings}")
+    foreign = dialect == "PyTorch-GAN"
+    if foreign and (folded, out_channels) != (3, 3):
+        raise _misfit(dialect, "its normalisation is for RGB images")
     return RRDBConfig(
         in_channels=folded // fold**2,
         out_channels=out_channels,
         channels=channels,
         growth=growth,
-        blocks=blocks,
+        blocks=len(places),
         scale=2**doublings // fold,
         unshuffle=fold,
         upsampling="shuffle" if is_shuffle else "nearest",
         slope=0.01 if foreign else 0.2,
         imagenet_normalised=foreign,
+    )
+
+
+def _misfit(dialect: Dialect, problem: str) -> BadWeightsError:
+    return BadWeightsError(
+        f"the checkpoint looks like an RRDB network ({dialect} naming) but does "
+        f"not fit together: {problem}",
+        hint="the file may be damaged or of a variant; try another copy of it",
     )

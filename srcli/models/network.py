@@ -92,11 +92,15 @@ class Network(nn.Module):
 
 def pad_to(image: Tensor, height: int, width: int) -> Tensor:
     """Pad (N, C, H, W) below and to the right by reflection, as often as it takes."""
-    while image.shape[-2:] != (height, width):
-        down = min(height - image.shape[-2], max(image.shape[-2] - 1, 1))
-        right = min(width - image.shape[-1], max(image.shape[-1] - 1, 1))
-        mode = "reflect" if min(image.shape[-2:]) > 1 else "replicate"
-        image = F.pad(image, (0, right, 0, down), mode=mode)
+    return _pad_axis(_pad_axis(image, -2, height), -1, width)
+
+
+def _pad_axis(image: Tensor, axis: int, length: int) -> Tensor:
+    while image.shape[axis] < length:
+        present = image.shape[axis]
+        extra = min(length - present, max(present - 1, 1))
+        mode = "reflect" if present > 1 else "replicate"
+        image = F.pad(image, (0, extra, 0, 0) if axis == -1 else (0, 0, 0, extra), mode=mode)
     return image
 
 
@@ -121,7 +125,9 @@ def build_network(state_dict: Mapping[str, Tensor]) -> Network:
 def wrap_rrdb(body: RRDBNet) -> Network:
     """An RRDBNet with its contract."""
     config = body.config
-    radius = (15 * config.blocks + 2) * config.unshuffle + 3
+    _check_channels(config.in_channels, config.out_channels)
+    # conv_first, the dense blocks and conv_body; then 3 px are more than the enlargement sees.
+    radius = (15 * config.blocks + 2 + 3) * config.unshuffle
     enough = HALO_DEEP_PX if config.blocks > DEEP_BLOCKS else HALO_SHALLOW_PX
     return Network(
         body,
@@ -138,6 +144,7 @@ def wrap_rrdb(body: RRDBNet) -> Network:
 def wrap_compact(body: CompactNet) -> Network:
     """A CompactNet with its contract."""
     config = body.config
+    _check_channels(config.image_channels, config.image_channels)
     return Network(
         body,
         Traits(
@@ -174,7 +181,7 @@ def _build_foreign(state_dict: Mapping[str, Tensor]) -> Network:
             hint="srcli reads RRDB (ESRGAN), Compact and what spandrel knows: "
             "SwinIR, HAT, DAT, SPAN, PLKSR, ...",
         ) from None
-    except (RuntimeError, KeyError, ValueError, AssertionError) as error:
+    except _MISFITS as error:
         problem = " ".join(str(error).split())[:300]
         raise BadWeightsError(
             f"the checkpoint does not fit together: {problem}",
@@ -185,6 +192,7 @@ def _build_foreign(state_dict: Mapping[str, Tensor]) -> Network:
             f"{descriptor.architecture.name} fills in masked areas; it does not enlarge pictures",
             hint="choose a super-resolution network",
         )
+    _check_channels(descriptor.input_channels, descriptor.output_channels)
     size = descriptor.size_requirements
     module = descriptor.model.eval().float().requires_grad_(False)
     traits = Traits(
@@ -197,10 +205,31 @@ def _build_foreign(state_dict: Mapping[str, Tensor]) -> Network:
         halo_px=HALO_UNKNOWN_PX,
         supports_half=descriptor.supports_half,
         supports_bfloat16=descriptor.supports_bfloat16,
-        is_tileable=descriptor.tiling is ModelTiling.SUPPORTED,
+        is_tileable=descriptor.tiling is not ModelTiling.INTERNAL,
         is_batchable=False,
     )
     return Network(_Foreign(descriptor, module), traits)
+
+
+# What spandrel's readers of shapes raise when the names fit an architecture and the shapes do not.
+_MISFITS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+def _check_channels(taken: int, given: int) -> None:
+    is_gray = taken == given == 1
+    if not is_gray and (taken not in (3, 4) or given not in (3, 4)):
+        raise BadWeightsError(
+            f"a network from {taken} to {given} channels takes no ordinary pictures",
+            hint="srcli runs networks for gray, RGB and RGBA pictures",
+        )
 
 
 def _refuse_non_finite(state_dict: Mapping[str, Tensor]) -> None:

@@ -44,6 +44,8 @@ class RRDBConfig:
             raise ValueError(f"every size must be at least 1: {self}")
         if enlargement & (enlargement - 1):
             raise ValueError(f"scale x unshuffle must be a power of two: {self}")
+        if self.imagenet_normalised and (self.in_channels, self.out_channels) != (3, 3):
+            raise ValueError(f"ImageNet's normalisation must have three channels: {self}")
 
     @property
     def doublings(self) -> int:
