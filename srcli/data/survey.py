@@ -12,13 +12,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from srcli.data.alignment import find_shift
-from srcli.data.decode import Header, ReadPicture, check_pixels, read_header, read_picture
+from srcli.data.decode import Header, ReadPicture, is_transparent, read_header, read_picture
 from srcli.degradations.resize import Filter, resize
 from srcli.errors import ImageError, UsageError
 
 # A file with such a name ought to be a picture; any other is one only if it proves to be.
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".ppm")
-MODES = ("RGB", "L", "P")  # what becomes 8-bit RGB without loss
 THREADS = 4  # decoding lets go of the interpreter
 COMPARED_PX = 256  # side of the low picture's middle in which a shift is looked for
 SHIFT_PX = 0.5  # low pixels, beyond which a pair teaches the network to shift
@@ -78,7 +77,8 @@ def survey_folder(folder: Path, *, patch_px: int, is_thorough: bool = True) -> S
     """Check every file below `folder`: its header, its size against the patch, its content.
 
     Pictures with equal bytes count once. A thorough survey also decodes each picture that has no
-    other problem, to find the damaged ones. Raises UsageError if there is no such folder.
+    other problem, to find the damaged and the transparent ones. Raises UsageError if there is no
+    such folder.
     """
     candidates = list(_files(folder))
     with ThreadPoolExecutor(THREADS) as pool:
@@ -88,7 +88,7 @@ def survey_folder(folder: Path, *, patch_px: int, is_thorough: bool = True) -> S
     problems += [problem for header in headers for problem in _unfit(header, patch_px)]
     problems += _duplicates([header.path for header in headers])
     if is_thorough:
-        problems += _damaged(_without(headers, problems))
+        problems += _unfit_inside(_without(headers, problems))
     return Survey(
         folder=folder,
         pictures=tuple(_without(headers, problems)),
@@ -152,7 +152,7 @@ def _header(path: Path) -> Header | Problem | None:
 
 
 def _unreadable(path: Path, error: ImageError) -> Problem:
-    detail = str(error).removeprefix(f"{path}: ")
+    detail = str(error).removeprefix(str(path)).lstrip(": ").removeprefix("is ")
     return Problem(path=path, trouble=Trouble.UNREADABLE, detail=detail)
 
 
@@ -160,8 +160,8 @@ def _unfit(header: Header, patch_px: int) -> Iterator[Problem]:
     if min(header.height, header.width) < patch_px:
         detail = f"{header.width} x {header.height} px, the patch has {patch_px}"
         yield Problem(path=header.path, trouble=Trouble.TOO_SMALL, detail=detail)
-    if header.mode not in MODES:
-        detail = f"{header.mode}: would lose depth, colours or transparency as 8-bit RGB"
+    if header.frames > 1:
+        detail = f"an animation of {header.frames} frames"
         yield Problem(path=header.path, trouble=Trouble.WRONG_MODE, detail=detail)
 
 
@@ -178,13 +178,15 @@ def _duplicates(paths: Sequence[Path]) -> Iterator[Problem]:
             yield Problem(path=path, trouble=Trouble.DUPLICATE, detail=f"same as {original}")
 
 
-def _damaged(headers: Sequence[Header]) -> list[Problem]:
+def _unfit_inside(headers: Sequence[Header]) -> list[Problem]:
     def check(header: Header) -> Problem | None:
         try:
-            check_pixels(header.path)
+            if not is_transparent(header.path):
+                return None
         except ImageError as error:
             return _unreadable(header.path, error)
-        return None
+        detail = "transparent: a network learns from what is seen"
+        return Problem(path=header.path, trouble=Trouble.WRONG_MODE, detail=detail)
 
     with ThreadPoolExecutor(THREADS) as pool:
         return [problem for problem in pool.map(check, headers) if problem]

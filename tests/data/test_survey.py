@@ -21,8 +21,9 @@ def found(survey) -> set[tuple[str, Trouble]]:
 def test_every_problem_is_found_at_once(save, tmp_path):
     good = save("sub/good.png")
     save("small.png", height=20)
-    save("clear.png", mode="RGBA")
-    save("ink.jpg", mode="CMYK")
+    Image.new("RGBA", (48, 40), (9, 9, 9, 99)).save(tmp_path / "clear.png")
+    frames = [Image.new("L", (48, 40), level) for level in (0, 255)]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
     (tmp_path / "twin.png").write_bytes(good.read_bytes())
     (tmp_path / "text.jpg").write_text("not a picture")
     (tmp_path / "empty.png").touch()
@@ -34,7 +35,7 @@ def test_every_problem_is_found_at_once(save, tmp_path):
     assert found(survey) == {
         ("small.png", Trouble.TOO_SMALL),
         ("clear.png", Trouble.WRONG_MODE),
-        ("ink.jpg", Trouble.WRONG_MODE),
+        ("moving.gif", Trouble.WRONG_MODE),
         ("twin.png", Trouble.DUPLICATE),
         ("text.jpg", Trouble.UNREADABLE),
         ("empty.png", Trouble.UNREADABLE),
@@ -45,14 +46,15 @@ def test_every_problem_is_found_at_once(save, tmp_path):
 
 
 def test_one_picture_can_have_two_problems(save, tmp_path):
-    save("both.png", height=8, mode="RGBA")
+    frames = [Image.new("L", (8, 8), level) for level in (0, 255)]
+    frames[0].save(tmp_path / "both.gif", save_all=True, append_images=frames[1:])
     survey = survey_folder(tmp_path, patch_px=32)
-    assert found(survey) == {("both.png", Trouble.TOO_SMALL), ("both.png", Trouble.WRONG_MODE)}
+    assert found(survey) == {("both.gif", Trouble.TOO_SMALL), ("both.gif", Trouble.WRONG_MODE)}
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L", "P"])
-def test_what_becomes_rgb_without_loss_is_good(save, tmp_path, mode):
-    save("fine.png", mode=mode)
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "CMYK", "I;16"])
+def test_gray_palette_ink_deep_and_opaque_pictures_are_good(save, tmp_path, mode):
+    save("fine.tif", mode=mode)
     assert not survey_folder(tmp_path, patch_px=32).problems
 
 
@@ -87,7 +89,7 @@ def test_a_picture_taken_sideways_is_measured_and_read_upright(tmp_path, suffix)
 def test_reading_what_is_no_picture_is_an_image_error(tmp_path):
     path = tmp_path / "text.png"
     path.write_text("text")
-    with pytest.raises(ImageError, match="not a picture"):
+    with pytest.raises(ImageError, match="no picture"):
         read_picture(path)
 
 
