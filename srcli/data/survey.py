@@ -80,7 +80,7 @@ def survey_folder(folder: Path, *, patch_px: int, is_thorough: bool = True) -> S
     other problem, to find the damaged and the transparent ones. Raises UsageError if there is no
     such folder.
     """
-    candidates = list(_files(folder))
+    candidates = list(files_below(folder))
     with ThreadPoolExecutor(THREADS) as pool:
         results = list(pool.map(_header, candidates))
     headers = [result for result in results if isinstance(result, Header)]
@@ -131,7 +131,8 @@ def survey_pairs(
     )
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file below a folder, sorted, but hidden ones; UsageError if there is no such folder."""
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder", hint="give a folder of pictures")
     for path in sorted(folder.rglob("*")):
@@ -141,12 +142,17 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
+def claims_to_be_a_picture(path: Path) -> bool:
+    """Whether its name says so: then it is a failure if it is none."""
+    return path.suffix.lower() in SUFFIXES
+
+
 def _header(path: Path) -> Header | Problem | None:
     """None for a file that neither is a picture nor claims to be."""
     try:
         return read_header(path)
     except ImageError as error:
-        if path.suffix.lower() in SUFFIXES:
+        if claims_to_be_a_picture(path):
             return _unreadable(path, error)
         return None
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
+from srcli.degradations.names import Preset
 from srcli.degradations.ranges import (
     BlurRange,
     Degradation,
@@ -17,16 +16,6 @@ from srcli.degradations.ranges import (
 from srcli.degradations.resize import Filter
 
 ANY = (Filter.AREA, Filter.BILINEAR, Filter.BICUBIC)
-
-
-class Preset(StrEnum):
-    """A degradation by name."""
-
-    BICUBIC = "bicubic"  # the protocol of the published tables
-    AREA = "area"
-    LANCZOS = "lanczos"
-    LIGHT = "light"
-    REALESRGAN = "realesrgan"
 
 
 DEGRADATIONS = {

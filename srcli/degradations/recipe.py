@@ -6,6 +6,7 @@ machine's CPU, and on a GPU with that GPU's own random numbers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -109,10 +110,15 @@ class Recipe(Strict):
     '{"scale":2,"steps":[{"step":"resize","fraction":0.5,"filter":"bicubic","antialias":true}]}'
     >>> Recipe.from_json(recipe.to_json()) == recipe
     True
+    >>> print(recipe)
+    bicubic to 50%
     """
 
     scale: int
     steps: tuple[Annotated[Step, Field(discriminator="step")], ...]
+
+    def __str__(self) -> str:
+        return ", ".join(map(_words, self.steps))
 
     def to_json(self) -> str:
         """One line of JSON."""
@@ -176,6 +182,27 @@ def _applied(step: Step, image: Tensor, high_size: tuple[int, int]) -> Tensor:
             return add_poisson(image, amount, gray=is_gray, generator=_seeded(image, seed))
         case Jpeg(quality=quality):
             return jpeg(image, image.new_tensor([quality]))
+        case _:
+            assert_never(step)
+
+
+def _words(step: Step) -> str:
+    match step:
+        case Blur(profile=profile, sigma=sigma):
+            lengths = (
+                f"{sigma[0]:.1f}" if sigma[0] == sigma[1] else f"{sigma[0]:.1f}/{sigma[1]:.1f}"
+            )
+            return f"{profile} blur {lengths} px"
+        case Sinc(cutoff=cutoff):
+            return f"sinc {cutoff / math.pi:.2f} pi"
+        case Resize(fraction=fraction, filter=filter):
+            return f"{filter} to {fraction:.0%}"
+        case GaussianNoise(sigma=sigma, gray=gray):
+            return f"{'gray' if gray else 'colour'} noise {sigma:.0f}"
+        case PoissonNoise(strength=strength, gray=gray):
+            return f"{'gray' if gray else 'colour'} photon noise x{strength:.1f}"
+        case Jpeg(quality=quality):
+            return f"JPEG {quality}"
         case _:
             assert_never(step)
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from srcli.data.crops import Crop, Order, draw_crop, mixed_seed, split_off
 from srcli.data.decode import read_picture
 from srcli.data.pairs import DegradedPairs, PairedPictures, PairStream, PictureCache, StreamState
-from srcli.degradations.presets import DEGRADATIONS, Preset
+from srcli.degradations.names import Preset
+from srcli.degradations.presets import DEGRADATIONS
 from srcli.degradations.resize import quantize, rescale
 from srcli.errors import ConfigError, ImageError, UsageError
 

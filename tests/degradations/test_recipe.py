@@ -11,7 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from srcli.degradations.presets import DEGRADATIONS, Preset
+from srcli.degradations.names import Preset
+from srcli.degradations.presets import DEGRADATIONS
 from srcli.degradations.recipe import (
     Blur,
     GaussianNoise,
