@@ -15,7 +15,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from srcli.errors import UsageError
+from srcli.errors import ImageError, UsageError
 
 Item = TypeVar("Item")
 
@@ -57,7 +57,15 @@ class Crop:
 
 
 def draw_crop(picture: tuple[int, int], crop: tuple[int, int], generator: torch.Generator) -> Crop:
-    """Place a crop (height, width) in a picture (height, width), each place and way as likely."""
+    """Place a crop (height, width) in a picture (height, width), each place and way as likely.
+
+    Raises ImageError if it does not fit.
+    """
+    if crop[0] > picture[0] or crop[1] > picture[1]:
+        raise ImageError(
+            f"a patch of {crop[0]} x {crop[1]} px does not fit {picture[0]} x {picture[1]} px",
+            hint="use a smaller patch, or remove the picture: the survey names such ones",
+        )
     top, left = (
         int(torch.randint(whole - part + 1, (), generator=generator))
         for whole, part in zip(picture, crop, strict=True)

@@ -127,7 +127,8 @@ class DegradedPairs:
 
     def _draw(self, height: int, width: int, generator: torch.Generator) -> tuple[Crop, Crop]:
         """What is degraded, in high pixels, and the patch in it, in low pixels."""
-        room = [min(side // self._scale - self._patch, MARGIN_PX) for side in (height, width)]
+        spare = [side // self._scale - self._patch for side in (height, width)]
+        room = [min(max(pixels, 0), MARGIN_PX) for pixels in spare]
         sides = (self._patch + room[0]) * self._scale, (self._patch + room[1]) * self._scale
         crop = draw_crop((height, width), sides, generator)
         down, right = reversed(room) if crop.is_transposed else room

@@ -91,6 +91,12 @@ def test_a_picture_no_larger_than_the_patch_is_used_whole(save):
     assert source.batch([0], CPU).high.shape == (1, 3, 32, 32)
 
 
+def test_a_picture_smaller_than_the_patch_is_an_error_with_a_reason(save):
+    source = degraded([save("only.png", height=31, width=90)])
+    with pytest.raises(ImageError, match="32 x 88 px does not fit 31 x 90"):
+        source.batch([0], CPU)
+
+
 def test_sharpened_targets_come_beside_the_plain_ones(pictures):
     plain = degraded(pictures, Preset.BICUBIC).batch([3], CPU)
     sharp = degraded(pictures, Preset.BICUBIC, is_sharpened=True).batch([3], CPU)
