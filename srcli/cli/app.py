@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from srcli import __version__
-from srcli.cli import doctor, render, spellings, upscale, weights
+from srcli.cli import degrade, doctor, render, spellings, upscale, weights
 from srcli.errors import SrcliError
 
 INTERRUPTED = 130
@@ -51,6 +51,7 @@ def srcli(
 app.command()(upscale.upscale)
 app.add_typer(weights.app, name="weights")
 app.command()(doctor.doctor)
+app.command()(degrade.degrade)
 
 
 def main(arguments: list[str] | None = None) -> None:
