@@ -33,7 +33,7 @@ def fetch(source: HubSource, hosts: Hosts, on_progress: OnProgress) -> tuple[Pat
     Raises SourceError if the hub does not give the wanted file. A file with another size or digest
     is refused by what the hub says of it, before it is downloaded.
     """
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     (wanted,) = source.files
     endpoint = os.environ.get("HF_ENDPOINT")
@@ -46,26 +46,36 @@ def fetch(source: HubSource, hosts: Hosts, on_progress: OnProgress) -> tuple[Pat
         if offered.etag and is_digest(offered.etag):
             require_digest(offered.etag, wanted)
             wanted = wanted.model_copy(update={"sha256": offered.etag})
-
-        def download(*, again: bool) -> Path:
-            return Path(
-                hf_hub_download(
-                    source.repo,
-                    source.file,
-                    revision=source.revision,
-                    endpoint=endpoint,
-                    etag_timeout=ANSWER_SECONDS,
-                    force_download=again,
-                    tqdm_class=_reporting(on_progress),
-                )
-            )
-
-        path = download(again=False)
+        path = _download(source, endpoint, on_progress)
         try:
             return path, measured(path, wanted)
         except SourceError:  # the copy in the hub's cache is damaged
-            path = download(again=True)
+            path = _download(source, endpoint, on_progress, again=True)
             return path, measured(path, wanted)
+
+
+def _download(
+    source: HubSource, endpoint: str | None, on_progress: OnProgress, *, again: bool = False
+) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    def download() -> str:
+        return hf_hub_download(
+            source.repo,
+            source.file,
+            revision=source.revision,
+            endpoint=endpoint,
+            etag_timeout=ANSWER_SECONDS,
+            force_download=again,
+            tqdm_class=_reporting(on_progress),
+        )
+
+    try:
+        return Path(download())
+    except _transport_errors() as error:
+        if "Protocol" not in type(error).__name__:
+            raise
+        return Path(download())  # broke off: the library goes on by itself only from version 2.0
 
 
 def recorded_digest(path: Path) -> str | None:
