@@ -35,11 +35,14 @@ def tiny(server, write_catalogue):
     return server
 
 
-def test_list_is_a_table_with_what_one_chooses_by(run):
+@pytest.mark.parametrize("columns", [80, 160])
+def test_list_is_a_table_with_what_one_chooses_by(run, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
     code, out, _ = run("list")
     assert code == 0
-    for phrase in ("good for", "realesrgan-x4plus", "x4", "67.0 MB", "BSD-3-Clause"):
+    for phrase in ("realesrgan-x4plus", "x4", "67.0 MB", "BSD-3-Clause"):
         assert phrase in out
+    assert ("good for" in out) == (columns == 160)  # one line a name, however narrow
 
 
 def test_list_as_json_is_one_object_for_each_name(run):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # the services cost start-up time
 
 DAMAGED_EXIT = 3
 SOME_FAILED_EXIT = 1
+NARROW_COLUMNS = 110
 
 
 @contextmanager
@@ -67,14 +68,21 @@ def listed(rows: tuple[Listed, ...], *, is_json: bool) -> None:
         _json_lines(rows)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("name", "scale", "size", "licence", "good for", "here"):
-        table.add_column(heading, no_wrap=heading != "good for", overflow="fold")
+    is_narrow = render.out.width < NARROW_COLUMNS
+    for heading in ("name", "scale", "size", "here", "licence", "good for")[
+        : 5 if is_narrow else 6
+    ]:
+        table.add_column(heading, no_wrap=True)
     for row in rows:
         scale = f"x{row.scale}" if row.scale else "-"
         licence = Text(row.licence, "" if row.commercial else "yellow")
-        size = megabytes(row.size)
-        table.add_row(row.name, scale, size, licence, row.purpose, "yes" if row.cached else "")
+        cells = [row.name, scale, megabytes(row.size), "yes" if row.cached else "", licence]
+        table.add_row(*cells, *([] if is_narrow else [row.purpose]))
     render.out.print(table, soft_wrap=False)
+    if is_narrow:
+        render.note(
+            "a wider terminal also shows what each is good for, as does `weights show NAME`"
+        )
 
 
 def shown(report: Shown, *, is_json: bool) -> None:
