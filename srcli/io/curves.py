@@ -51,24 +51,24 @@ class PowerCurve:
         """Coded values to linear light, odd about zero."""
         size = np.abs(coded)
         power = np.maximum(self.a * size + self.b, 0) ** self.g + self.e
-        return np.sign(coded) * np.where(size >= self.d, power, self.c * size + self.f)
+        return np.copysign(np.where(size >= self.d, power, self.c * size + self.f), coded)
 
     def decode_image(self, coded: VipsImage) -> VipsImage:
         """The same on a float image whose values are coded samples."""
         size = coded.abs()
         power = _positive(size * self.a + self.b) ** self.g + self.e
         linear = (size >= self.d).ifthenelse(power, size * self.c + self.f)
-        return linear * coded.sign()
+        return _with_sign(linear, coded)
 
     def encode_image(self, linear: VipsImage) -> VipsImage:
         """Linear light to coded values, a float image."""
         size = linear.abs()
         power = (_positive(size - self.e) ** (1 / self.g) - self.b) / self.a
         if not self.c:  # below d the curve is flat: everything there was coded as d at most
-            return power * linear.sign()
+            return _with_sign(power, linear)
         threshold = (self.a * self.d + self.b) ** self.g + self.e
         coded = (size >= threshold).ifthenelse(power, (size - self.f) / self.c)
-        return coded * linear.sign()
+        return _with_sign(coded, linear)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class TableCurve:
     def decode(self, coded: Floats) -> Floats:
         """Coded values to linear light, odd about zero."""
         places = np.linspace(0, 1, len(self.samples))
-        return np.sign(coded) * np.interp(np.abs(coded), places, self.samples)
+        return np.copysign(np.interp(np.abs(coded), places, self.samples), coded)
 
     def decode_image(self, coded: VipsImage) -> VipsImage:
         """The same on a float image whose values are coded samples."""
@@ -106,6 +106,10 @@ def decode_native(image: VipsImage, curve: Curve, full_scale: float) -> VipsImag
         return curve.decode_image(image)
     levels = np.arange(FULL_SCALE[dtype] + 1) / full_scale
     return image.maplut(_table(curve.decode(levels)))
+
+
+def _with_sign(size: VipsImage, signed: VipsImage) -> VipsImage:
+    return (signed < 0).ifthenelse(size * -1, size)
 
 
 def _positive(image: VipsImage) -> VipsImage:

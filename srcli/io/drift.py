@@ -21,24 +21,32 @@ class ColorFix(StrEnum):
     OFF = "off"
 
 
-def correct_drift(
-    coded: VipsImage, open_input: Callable[[], VipsImage], fix: ColorFix
-) -> VipsImage:
-    """The result with its low frequencies brought to the input's: result + blur(input - result).
+def measure_drift(
+    open_input: Callable[[], VipsImage], open_result: Callable[[], VipsImage], fix: ColorFix
+) -> VipsImage | None:
+    """The low frequencies of the input less those of the result, as a small raster.
 
     Both are averaged over squares of input pixels (single pixels up to 1,024 a side, so that the
-    rasters stay small), the difference is low-passed by a Gaussian of SIGMA_PX input pixels, two
-    squares at least, and enlarged smoothly. Floats, sRGB-coded, in [0, 1]. AUTO leaves the result
-    alone where the low-passed difference is within 1/255 everywhere.
+    rasters stay small) and the difference is low-passed by a Gaussian of SIGMA_PX input pixels,
+    two squares at least. Floats, sRGB-coded, in [0, 1]. None where nothing is to be corrected: for
+    OFF, and for AUTO where the difference is within 1/255 everywhere.
     """
+    if fix is ColorFix.OFF:
+        return None
     source = open_input()
     cell = -(-max(source.width, source.height) // _RASTER_PX)
-    got = _average(coded, source.width, source.height, cell)
+    got = _average(open_result(), source.width, source.height, cell)
     wanted = _average(source, source.width, source.height, cell)
-    drift = _low_pass(wanted - got, max(SIGMA_PX / cell, 2.0)).copy_memory()
-    if fix is ColorFix.AUTO and drift.abs().max() <= _TOLERANCE:
-        return coded
-    return coded + _spread(drift, coded.width, coded.height)
+    sigma = max(SIGMA_PX / cell, 2.0)
+    drift = (wanted - got).gaussblur(sigma, min_ampl=0.02, precision="float").copy_memory()
+    is_small = drift.abs().max() <= _TOLERANCE
+    return None if fix is ColorFix.AUTO and is_small else drift
+
+
+def correct_drift(result: VipsImage, drift: VipsImage) -> VipsImage:
+    """The result with the drift added, enlarged smoothly: its low frequencies are the input's."""
+    scales = result.width / drift.width, result.height / drift.height
+    return result + drift.resize(scales[0], vscale=scales[1], kernel="linear")
 
 
 def _average(image: VipsImage, width: int, height: int, cell: int) -> VipsImage:
@@ -48,11 +56,3 @@ def _average(image: VipsImage, width: int, height: int, cell: int) -> VipsImage:
     if remainder_x or remainder_y:  # no whole squares: the grid's own pixels first
         image, across, down = shrink(image, width, height), 1, 1
     return image.shrink(across * cell, down * cell, ceil=True).copy_memory()
-
-
-def _low_pass(image: VipsImage, sigma: float) -> VipsImage:
-    return image.gaussblur(sigma, min_ampl=0.02, precision="float")
-
-
-def _spread(drift: VipsImage, width: int, height: int) -> VipsImage:
-    return drift.resize(width / drift.width, vscale=height / drift.height, kernel="linear")

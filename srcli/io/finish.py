@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from srcli.io.alpha import AlphaKind, AlphaMode, hold_extremes, on_white
-from srcli.io.drift import ColorFix, correct_drift
+from srcli.io.drift import ColorFix, correct_drift, measure_drift
 from srcli.io.pictures import Page
 from srcli.io.profiles import IccMode
 from srcli.io.resample import resize_coded, resize_plain
@@ -35,13 +35,12 @@ def finish_page(page: Page, colour: Spool, alpha: Spool | None, finish: Finish) 
     `colour` holds the network's result of `page.read_rows`, at any size, in 1 or 3 channels;
     `alpha` that of `page.read_alpha_rows`, used by AlphaMode.NETWORK.
     """
-    raw = colour.as_vips()
     transparency = _alpha(page, alpha, finish)
     is_flat = transparency is not None and finish.alpha is AlphaMode.DROP
     if _is_ready(page, colour, finish) and not is_flat:
-        samples = raw
+        samples = colour.as_vips()
     else:
-        coded = _colour(page, raw, colour, finish)
+        coded = _colour(page, colour, finish)
         if is_flat:
             coded, transparency = on_white(coded, transparency), None
         samples = _quantise(coded, finish.dtype)
@@ -61,13 +60,18 @@ def _is_ready(page: Page, colour: Spool, finish: Finish) -> bool:
     )
 
 
-def _colour(page: Page, raw: VipsImage, colour: Spool, finish: Finish) -> VipsImage:
+def _colour(page: Page, colour: Spool, finish: Finish) -> VipsImage:
     height, width = finish.size
-    coded = (raw.cast("float") / FULL_SCALE[colour.dtype]).cast("float")
-    if page.layout.is_gray and coded.bands == 3:
-        coded = coded.bandmean().cast("float")
-    if finish.color_fix is not ColorFix.OFF:
-        coded = correct_drift(coded, page.coded_image, finish.color_fix)
+
+    def result() -> VipsImage:
+        coded = (colour.as_vips().cast("float") / FULL_SCALE[colour.dtype]).cast("float")
+        is_collapsed = page.layout.is_gray and coded.bands == 3
+        return coded.bandmean().cast("float") if is_collapsed else coded
+
+    coded = result()
+    drift = measure_drift(page.coded_image, result, finish.color_fix)
+    if drift is not None:
+        coded = correct_drift(coded, drift)
     coded = resize_coded(coded, width, height)
     if finish.strength < 1:
         plain = resize_coded(page.coded_image(), width, height)

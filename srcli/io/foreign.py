@@ -197,6 +197,8 @@ def _animated(image: Image.Image, frames: list[int], metadata: Metadata) -> Meta
     delays = []
     for index in frames:
         image.seek(index)
+        if "duration" not in image.info:  # known only once the frame is decoded, for AVIF
+            image.load()
         delays.append(round(float(image.info.get("duration") or _DEFAULT_DELAY_MS)))
     image.seek(0)
     loops = int(image.info.get("loop") or 0)

@@ -105,7 +105,7 @@ def _save_tiff_page(page: VipsImage, path: Path, is_big: bool) -> None:
     page.tiffsave(
         str(path),
         compression="deflate",
-        predictor="float" if page.format == "float" else "horizontal",
+        predictor="none" if page.format == "float" else "horizontal",
         tile=True,
         tile_width=_TILE_PX,
         tile_height=_TILE_PX,

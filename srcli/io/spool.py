@@ -16,11 +16,19 @@ import numpy.typing as npt
 
 from srcli.errors import DiskFullError
 from srcli.io.files import output_errors
-from srcli.io.vips import FULL_SCALE, VIPS_FORMAT, Pixels, VipsImage
+from srcli.io.tiff import LONG, LONG8, SHORT, Entry, Tiff
+from srcli.io.vips import FULL_SCALE, VIPS_FORMAT, Pixels, VipsImage, interpretation
 
 SpoolDtype: TypeAlias = Literal["uint8", "uint16", "float32"]
 
 MEMORY_LIMIT = 256 << 20  # bytes a spool may take in memory before it goes to disk
+_CHUNK_SAMPLES = 1 << 20
+
+# The file is an uncompressed BigTIFF: libvips reads that strip by strip. A file of bare samples it
+# would map whole, and the resident memory would grow with the picture (4.7 GiB for 1.6 Gpx).
+_BIG_TIFF_HEADER = b"II+\0\x08\0\0\0" + bytes(8)
+_DATA_START = 64
+_STRIP_BYTES = 1 << 20
 _SPARE = 64 << 20  # bytes left free on the disk for everyone else
 
 
@@ -88,15 +96,9 @@ class Spool:
         expected = (len(rows), self.width, self.channels)
         if rows.shape != expected or start < 0 or start + len(rows) > self.height:
             raise ValueError(f"rows {rows.shape} at {start} do not fit {self}")
-        native = _quantise(rows, self.dtype)
-        if self._memory is not None:
-            self._memory[start : start + len(rows)] = native
-            return
-        view = native.data.cast("B")
-        with output_errors(self._path), self._lock:
-            file = self._at(start)
-            while view:
-                view = view[file.write(view) :]
+        step = max(1, _CHUNK_SAMPLES // (self.width * self.channels))
+        for top in range(0, len(rows), step):  # in pieces: the copies stay small
+            self._store(start + top, _quantise(rows[top : top + step], self.dtype))
 
     def read_rows(self, start: int, stop: int) -> Pixels:
         """Rows [start, stop) in the spool's dtype: (stop - start, width, channels)."""
@@ -111,13 +113,15 @@ class Spool:
         return rows
 
     def as_vips(self) -> VipsImage:
-        """The raster as a lazy image: libvips reads the memory or the file itself, by regions."""
-        form = VIPS_FORMAT[self.dtype]
+        """The raster as a fresh lazy image, to be read from top to bottom."""
+        kind = interpretation(self.channels, self.dtype)
         if self._memory is not None:
-            data = self._memory.data
-            return VipsImage.new_from_memory(data, self.width, self.height, self.channels, form)
-        size = (self.width, self.height, self.channels)
-        return VipsImage.rawload(str(self._file), *size, format=form)
+            size = (self.width, self.height, self.channels)
+            form = VIPS_FORMAT[self.dtype]
+            image = VipsImage.new_from_memory(self._memory.data, *size, form)
+            return image.copy(interpretation=kind)
+        image = VipsImage.tiffload(str(self._file), access="sequential", fail_on="error")
+        return image.copy(interpretation=kind)
 
     def reset(self) -> None:
         """Forget every row, to write the picture again from the top (after out of memory)."""
@@ -127,8 +131,13 @@ class Spool:
             return
         if self._raw is None:
             self._raw = self._file.open("r+b", buffering=0)
+        self._raw.seek(0)
         self._raw.truncate(0)
-        self._raw.truncate(self.nbytes)  # sparse: rows never written are zeros and take no room
+        self._raw.write(_BIG_TIFF_HEADER)
+        self._raw.truncate(_DATA_START + self.nbytes)  # sparse: rows never written are zeros
+        tiff = Tiff(self._raw, "<", is_big=True)
+        directory, _ = tiff.append(self._fields())
+        tiff.set_pointer(tiff.first_pointer, directory)
 
     def close(self) -> None:
         """Free the memory or delete the file; closing twice is fine."""
@@ -153,6 +162,34 @@ class Spool:
         place = "disk" if self.on_disk else "memory"
         return f"Spool({self.height}x{self.width}x{self.channels} {self.dtype} in {place})"
 
+    def _fields(self) -> list[Entry]:
+        rows = max(1, _STRIP_BYTES // self._row_bytes)
+        tops = range(0, self.height, rows)
+        sizes = [min(rows, self.height - top) * self._row_bytes for top in tops]
+        bits = np.dtype(self.dtype).itemsize * 8
+        return [
+            Entry.numbers(256, LONG, [self.width]),
+            Entry.numbers(257, LONG, [self.height]),
+            Entry.numbers(258, SHORT, [bits] * self.channels),
+            Entry.numbers(259, SHORT, [1]),  # no compression
+            Entry.numbers(262, SHORT, [2 if self.channels == 3 else 1]),
+            Entry.numbers(273, LONG8, [_DATA_START + top * self._row_bytes for top in tops]),
+            Entry.numbers(277, SHORT, [self.channels]),
+            Entry.numbers(278, LONG, [rows]),
+            Entry.numbers(279, LONG8, sizes),
+            Entry.numbers(339, SHORT, [3 if self.dtype == "float32" else 1] * self.channels),
+        ]
+
+    def _store(self, start: int, native: Pixels) -> None:
+        if self._memory is not None:
+            self._memory[start : start + len(native)] = native
+            return
+        view = native.data.cast("B")
+        with output_errors(self._path), self._lock:
+            file = self._at(start)
+            while view:
+                view = view[file.write(view) :]
+
     @property
     def _path(self) -> Path:
         assert self._file is not None
@@ -160,7 +197,7 @@ class Spool:
 
     def _at(self, row: int) -> FileIO:
         assert self._raw is not None
-        self._raw.seek(row * self._row_bytes)
+        self._raw.seek(_DATA_START + row * self._row_bytes)
         return self._raw
 
 
@@ -173,8 +210,8 @@ def _quantise(rows: npt.NDArray[np.generic], dtype: SpoolDtype) -> Pixels:
     floats = rows.astype(np.float32)
     if dtype == "float32":
         return floats
-    levels = np.rint(np.clip(floats, 0, 1) * np.float32(FULL_SCALE[dtype]))
-    quantised: Pixels = levels.astype(dtype)
+    levels = np.clip(floats, 0, 1) * np.float32(FULL_SCALE[dtype])
+    quantised: Pixels = np.rint(levels, out=levels).astype(dtype)
     return quantised
 
 

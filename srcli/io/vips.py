@@ -43,9 +43,9 @@ ARRAY = pyvips.GValue.array_int_type
 
 def explain(error: VipsError) -> str:
     """What libvips says, in one line: no names of its operations twice, no line said twice."""
-    lines = [line.strip() for line in str(error.detail or error.message).splitlines()]
+    lines = [line.strip() for line in str(error.detail).splitlines()]
     told = [line for line in dict.fromkeys(lines) if line and not line.startswith(_NOISE)]
-    return "; ".join(told[:2]) or str(error.message)
+    return "; ".join(told[:2]) or "its content makes no sense"
 
 
 def damaged(name: str, error: VipsError) -> ImageError:

@@ -26,6 +26,8 @@ def enlarge(
     *,
     scale: int = 1,
     network: Network = lambda rows: rows,
+    alpha_network: Network = lambda rows: rows,
+    memory_limit: int = 1 << 30,
     **options: Any,
 ) -> WrittenPicture:
     """Send every page through `network` and a pixel repetition, by bands, and write the result."""
@@ -36,17 +38,21 @@ def enlarge(
         for index in range(picture.pages):
             page = picture.page(index)
             shape = (page.height * scale, page.width * scale)
-            colour = stack.enter_context(Spool.create(*shape, 3, "float32"))
-            alpha = stack.enter_context(Spool.create(*shape, 3, "float32"))
+            colour = stack.enter_context(_spool(shape, memory_limit))
+            alpha = stack.enter_context(_spool(shape, memory_limit))
             for start in range(0, page.height, BAND):
                 stop = min(start + BAND, page.height)
                 rows = page.read_rows(start, stop)
                 colour.write_rows(start * scale, _repeat(network(rows), scale))
                 gray = np.repeat(page.read_alpha_rows(start, stop)[:, :, None], 3, axis=2)
-                alpha.write_rows(start * scale, _repeat(gray, scale))
+                alpha.write_rows(start * scale, _repeat(alpha_network(gray), scale))
             pages.append((colour, alpha))
-        options.setdefault("size", size)
+        options = {"size": size, **options}
         return write_picture(picture, pages, target, WriteOptions(**options))
+
+
+def _spool(shape: tuple[int, int], memory_limit: int) -> Spool:
+    return Spool.create(*shape, 3, "float32", memory_limit=memory_limit)
 
 
 def encoded(pixels: np.ndarray | Image.Image, kind: str, **options: Any) -> bytes:
