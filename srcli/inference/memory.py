@@ -1,7 +1,9 @@
 """How much memory a network needs, and the plan that fits in what is free.
 
-The need is not guessed: the network runs once without data (on torch's meta device), every tensor
-it makes is counted while it lives, and the highest count is the need.
+The need is not guessed: the network runs once on a small image, every tensor it makes is counted
+while it lives, and the highest count is the need. Activations grow with the area, so the need of a
+pixel is the same for a large image. (torch's meta device would need no numbers at all, but loads
+torch's compiler, which takes longer than the run, and some architectures fail on it.)
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from srcli.errors import OutOfMemoryError
 from srcli.inference.geometry import TilePlan
 from srcli.models.network import Network
 
-PROBE_SIDE = 128  # large enough that borders hardly count
+PROBE_SIDE = 24  # a multiple of the usual windows, and some tenths of a second at most
 SHARE_OF_DEVICE = 0.8  # of what is free: the allocator's fragments and cuDNN's workspace need room
 SHARE_OF_HOST = 0.5
 HOST_LIMIT = 3 * 2**30  # more does not make a CPU faster, and others live here too
@@ -43,21 +45,18 @@ class Need:
 
 
 def measure_need(network: Network, dtype: torch.dtype) -> Need:
-    """The peak need of one forward pass, from a run on the meta device."""
-    side = max(PROBE_SIDE, network.traits.minimum)
-    state = {
-        name: torch.empty_like(tensor, device="meta", dtype=_like(tensor, dtype))
-        for name, tensor in network.state_dict(keep_vars=False).items()
-    }
-    state |= {
-        name: torch.empty_like(tensor, device="meta", dtype=_like(tensor, dtype))
-        for name, tensor in network.named_buffers()
-    }
-    image = torch.empty(1, 3, side, side, device="meta", dtype=dtype)
+    """The peak need of one forward pass in `dtype`, from a run on a small image.
+
+    It runs where and in what the network is, and only the size of its numbers is converted.
+    """
+    multiple = network.traits.multiple
+    side = -(-max(PROBE_SIDE, network.traits.minimum) // multiple) * multiple
+    weight = next(network.parameters())
+    image = torch.zeros(1, 3, side, side, device=weight.device, dtype=weight.dtype)
     counter = _LiveBytes()
     with torch.inference_mode(), counter:
-        torch.func.functional_call(network, state, (image,))
-    return Need(counter.peak / side**2)
+        network(image)
+    return Need(counter.peak * dtype.itemsize / weight.dtype.itemsize / side**2)
 
 
 def plan_tiles(
@@ -120,6 +119,10 @@ def free_bytes(device: torch.device) -> float:
 class _LiveBytes(TorchDispatchMode):
     """Counts the bytes of all tensors alive, and remembers the most."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # the default loads torch's compiler at the first operation, for seconds
+
     def __init__(self) -> None:
         TorchDispatchMode.__init__(self)
         self.live = 0
@@ -154,7 +157,3 @@ class _LiveBytes(TorchDispatchMode):
         if self._owners[key] == 0:
             del self._owners[key]
             self.live -= size
-
-
-def _like(tensor: Tensor, dtype: torch.dtype) -> torch.dtype:
-    return dtype if tensor.is_floating_point() else tensor.dtype

@@ -26,6 +26,14 @@ FP16_TAG = 0x01306B47
 FP32_TAGS = (0, 0x0002C056)
 MAX_LAYERS = 100_000
 NUMBERED_ARRAY = -23300  # ncnn writes the key of an array parameter k as -23300 - k
+# Kinds of layers without numbers in the .bin. Any other would leave us lost in that file.
+BARE_KINDS = frozenset(
+    ("BinaryOp", "Clip", "Concat", "Crop", "Dropout", "Eltwise", "Flatten", "Input", "Interp")
+    + ("Noop", "Padding", "Permute", "PixelShuffle", "Pooling", "ReLU", "Reorg", "Reshape")
+    + ("Sigmoid", "Slice", "Softmax", "Split", "Swish", "TanH", "UnaryOp")
+)
+
+PAIR = "fetch the .param and the .bin again; both are needed, from the same place"
 
 Parameter = float | tuple[float, ...]
 
@@ -44,32 +52,43 @@ def read_ncnn(param: Path, binary: Path) -> list[NcnnLayer]:
 
     Raises BadWeightsError for anything that is not a whole, known pair of files.
     """
-    numbers = _Numbers(np.fromfile(binary, dtype=np.uint8), binary)
-    layers = [_read_layer(kind, parameters, numbers) for kind, parameters in _read_param(param)]
+    description = _read_param(param)
+    try:
+        numbers = _Numbers(np.fromfile(binary, dtype=np.uint8), binary)
+    except OSError as error:
+        raise BadWeightsError(f"{binary} cannot be read: {error.strerror}", hint=PAIR) from None
+    layers = [_read_layer(kind, parameters, numbers) for kind, parameters in description]
     numbers.finish()
     return layers
 
 
 def _read_param(path: Path) -> list[tuple[str, dict[int, Parameter]]]:
-    hint = "fetch the pair of files again; both are needed, from the same place"
     try:
-        lines = path.read_text("utf-8").splitlines()
-        layer_count = int(lines[1].split()[0]) if lines[0].strip() == MAGIC else 0
-        if not 0 < layer_count <= MAX_LAYERS or layer_count != len(lines) - 2:
-            raise ValueError(f"{layer_count} layers announced, {len(lines) - 2} lines")
+        lines = path.read_text("utf-8").rstrip().splitlines()
+        if not lines or lines[0].strip() != MAGIC:
+            raise ValueError(f"it does not begin with {MAGIC}")
+        layers = int(lines[1].split()[0])
+        if not 0 < layers <= MAX_LAYERS or layers != len(lines) - 2:
+            raise ValueError(f"{layers} layers announced, {len(lines) - 2} lines")
         return [_read_line(line.split()) for line in lines[2:]]
-    except (ValueError, IndexError, UnicodeDecodeError) as error:
-        raise BadWeightsError(f"{path} is no ncnn description: {error}", hint=hint) from None
+    except OSError as error:
+        raise BadWeightsError(f"{path} cannot be read: {error.strerror}", hint=PAIR) from None
+    except (ValueError, IndexError) as error:
+        raise BadWeightsError(f"{path} is no ncnn description: {error}", hint=PAIR) from None
 
 
 def _read_line(words: list[str]) -> tuple[str, dict[int, Parameter]]:
     inputs, outputs = int(words[2]), int(words[3])
+    if inputs < 0 or outputs < 0 or len(words) < 4 + inputs + outputs:
+        raise ValueError(f"a damaged line: {' '.join(words)[:80]}")
     parameters: dict[int, Parameter] = {}
     for word in words[4 + inputs + outputs :]:
         key, _, value = word.partition("=")
         if int(key) <= NUMBERED_ARRAY:
             count, *values = value.split(",")
-            parameters[NUMBERED_ARRAY - int(key)] = tuple(map(float, values[: int(count)]))
+            if int(count) != len(values):
+                raise ValueError(f"an array of {count} values holds {len(values)}")
+            parameters[NUMBERED_ARRAY - int(key)] = tuple(map(float, values))
         else:
             parameters[int(key)] = float(value)
     return words[0], parameters
@@ -84,10 +103,11 @@ class _Numbers:
     def take(self, count: int, dtype: str) -> Tensor:
         """The next `count` numbers as fp32; storage is padded to 4 bytes."""
         length = count * np.dtype(dtype).itemsize
-        if count < 0 or self.position + length > len(self.data):
+        end = self.position + -(-length // 4) * 4
+        if end > len(self.data):
             self._refuse("ends too early")
         chunk = self.data[self.position : self.position + length].view(dtype)
-        self.position += -(-length // 4) * 4
+        self.position = end
         return torch.from_numpy(chunk.astype(np.float32))
 
     def take_tagged(self, count: int) -> Tensor:
@@ -116,21 +136,28 @@ def _read_layer(kind: str, parameters: dict[int, Parameter], numbers: _Numbers) 
     tensors: dict[str, Tensor] = {}
     if kind == "Convolution":
         outputs, kernel = _whole(parameters, 0), _whole(parameters, 1)
-        count = _whole(parameters, 6)
-        if outputs < 1 or kernel < 1 or count % (outputs * kernel * kernel):
+        count, has_bias = _whole(parameters, 6), _whole(parameters, 5)
+        if min(outputs, kernel, count) < 1 or count % (outputs * kernel * kernel):
             raise BadWeightsError(
-                f"{numbers.path}: a convolution of {count} weights cannot have {outputs} outputs",
-                hint="the .param file is damaged; fetch it again",
+                f"{numbers.path}: {count} weights do not make a convolution with {outputs} "
+                f"outputs and a kernel of {kernel}",
+                hint=PAIR,
             )
         weight = numbers.take_tagged(count)
         tensors["weight"] = weight.view(outputs, -1, kernel, kernel)
-        if _whole(parameters, 5):
+        if has_bias:
             tensors["bias"] = numbers.take(outputs, "<f4")
     elif kind == "PReLU":
-        tensors["weight"] = numbers.take(_whole(parameters, 0), "<f4")
+        tensors["weight"] = numbers.take(max(_whole(parameters, 0), 0), "<f4")
+    elif kind not in BARE_KINDS:
+        raise BadWeightsError(
+            f"{numbers.path}: srcli does not read ncnn layers of the kind {kind}",
+            hint="use the .pth or .safetensors file of these weights instead",
+        )
     return NcnnLayer(kind, parameters, tensors)
 
 
 def _whole(parameters: Mapping[int, Parameter], key: int) -> int:
-    value = parameters.get(key, 0)
-    return 0 if isinstance(value, tuple) else int(value)
+    """A whole-number parameter, 0 where it is not given; -1 for what is no whole number."""
+    value = parameters.get(key, 0.0)
+    return int(value) if isinstance(value, float) and value.is_integer() else -1

@@ -17,6 +17,7 @@ from srcli.models.rrdb import RESIDUAL_SCALE
 
 LEAKY_RELU = 2  # ncnn's activation_type
 SLOPE = 0.2
+NEAREST = 1  # ncnn's resize_type
 
 
 class Layer(Protocol):
@@ -47,11 +48,31 @@ def state_dict_from_ncnn(layers: Sequence[Layer]) -> dict[str, Tensor]:
 
 
 def _compact(layers: Sequence[Layer]) -> dict[str, Tensor]:
-    state_dict: dict[str, Tensor] = {}
-    for index, layer in enumerate(each for each in layers if each.tensors):
-        for name, tensor in layer.tensors.items():
-            state_dict[f"body.{index}.{name}"] = tensor
-    return state_dict
+    # A converter appends a shrinking Interp to make x2 and x3 of the x4 network; the network's
+    # own scale is what counts here.
+    learned = [layer for layer in layers if layer.tensors]
+    kinds = [layer.kind for layer in learned]
+    wanted = ["Convolution", "PReLU"] * (len(learned) // 2) + ["Convolution"]
+    convolutions = [layer for layer in learned if layer.kind == "Convolution"]
+    last = [layer.kind for layer in layers[-4:]]
+    is_whole = (
+        kinds == wanted
+        and all(map(_keeps_size, convolutions))
+        and {layer.kind for layer in layers} - set(kinds) <= _COMPACT_KINDS
+        and "PixelShuffle" in last
+        and "BinaryOp" in last
+    )
+    if not is_whole:
+        raise BadWeightsError(
+            f"an ncnn network of {len(convolutions)} convolutions with PReLU is no Compact "
+            "network we know",
+            hint="use the .pth or .safetensors file of these weights instead",
+        )
+    return {
+        f"body.{index}.{name}": tensor
+        for index, layer in enumerate(learned)
+        for name, tensor in layer.tensors.items()
+    }
 
 
 def _rrdb(layers: Sequence[Layer]) -> dict[str, Tensor]:
@@ -67,8 +88,10 @@ def _rrdb(layers: Sequence[Layer]) -> dict[str, Tensor]:
         and len(sums) == 4 * blocks
         and all(_is_residual(coefficients) for coefficients in sums)
         and len(activated) == 12 * blocks + doublings + 1
-        and all(_is_leaky(layer) for layer in activated)
-        and all(layer.parameters[1] == 2 for layer in layers if layer.kind == "Interp")
+        and all(map(_keeps_size, convolutions))
+        and all(map(_is_leaky, activated))
+        and all(map(_doubles, (layer for layer in layers if layer.kind == "Interp")))
+        and {layer.kind for layer in layers} <= _RRDB_KINDS
     )
     if not is_whole:
         raise BadWeightsError(
@@ -94,9 +117,11 @@ def _forward_names(blocks: int, doublings: int) -> list[str]:
 
 
 def _is_residual(coefficients: float | tuple[float, ...] | None) -> bool:
-    return isinstance(coefficients, tuple) and all(
-        isclose(given, wanted, rel_tol=1e-5)
-        for given, wanted in zip(coefficients, (RESIDUAL_SCALE, 1.0), strict=True)
+    return (
+        isinstance(coefficients, tuple)
+        and len(coefficients) == 2
+        and isclose(coefficients[0], RESIDUAL_SCALE, rel_tol=1e-5)
+        and isclose(coefficients[1], 1.0, rel_tol=1e-5)
     )
 
 
@@ -108,3 +133,18 @@ def _is_leaky(layer: Layer) -> bool:
         and len(slopes) == 1
         and isclose(slopes[0], SLOPE, rel_tol=1e-5)
     )
+
+
+def _keeps_size(convolution: Layer) -> bool:
+    """Kernel 3, dilation 1, stride 1, padding 1: what our networks are made of."""
+    given = convolution.parameters
+    return [given.get(1), given.get(2, 1), given.get(3, 1), given.get(4)] == [3, 1, 1, 1]
+
+
+def _doubles(interpolation: Layer) -> bool:
+    given = interpolation.parameters
+    return [given.get(0), given.get(1), given.get(2)] == [NEAREST, 2, 2]
+
+
+_RRDB_KINDS = {"Input", "Split", "Convolution", "Concat", "Eltwise", "BinaryOp", "Interp"}
+_COMPACT_KINDS = {"Input", "Split", "PixelShuffle", "BinaryOp", "Interp"}

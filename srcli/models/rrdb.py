@@ -153,6 +153,8 @@ class RRDBNet(nn.Module):
 
     @torch.no_grad()
     def _initialise(self) -> None:
+        if self.conv_first.weight.is_meta:
+            return  # nothing to draw, and torch would load its compiler for it, which takes seconds
         for block in self.body.modules():
             if isinstance(block, nn.Conv2d) and block.bias is not None:
                 nn.init.kaiming_normal_(block.weight)

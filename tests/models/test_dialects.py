@@ -67,10 +67,8 @@ def test_a_missing_tensor_is_an_error_whichever_it_is(naming):
             build_network(without(state, name))
 
 
-@pytest.mark.parametrize("naming", ["body", "trunk", "old", "PyTorch-GAN"])
-@pytest.mark.parametrize(
-    "shape", [(), (1,), (0,), (2, 3), (5, 5, 3, 3), (0, 4, 3, 3), (4, 0, 3, 3), (4, 4, 1, 1)]
-)
+@pytest.mark.parametrize("naming", ["old", "PyTorch-GAN"])
+@pytest.mark.parametrize("shape", [(), (0,), (5, 5, 3, 3), (4, 0, 3, 3), (4, 4, 1, 1)])
 def test_a_tensor_of_a_wrong_shape_is_an_error_whichever_it_is(naming, shape):
     state = checkpoint(naming, blocks=1, channels=4, growth=4, widening=4)
     for name in state:
