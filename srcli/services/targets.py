@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
-from srcli.errors import OutputError, UsageError
+from srcli.errors import DiskFullError, OutputError, UsageError
 from srcli.io.formats import PictureFormat, format_of_name
 
 
@@ -51,6 +52,26 @@ def choose_format(
         )
     chosen = kind or named or read
     return PictureFormat.PNG if chosen is PictureFormat.OTHER else chosen
+
+
+# Bytes of a file over bytes of its samples: what a detailed photograph may come to.
+_FULLNESS = {
+    PictureFormat.JPEG: 0.3,
+    PictureFormat.WEBP: 0.3,
+    PictureFormat.AVIF: 0.2,
+    PictureFormat.HEIC: 0.2,
+}
+
+
+def check_room(target: Path, sample_bytes: int, kind: PictureFormat) -> None:
+    """Raise DiskFullError when the disk has not room for the file that is to be expected."""
+    folder = next(parent for parent in target.absolute().parents if parent.exists())
+    wanted, free = sample_bytes * _FULLNESS.get(kind, 0.8), shutil.disk_usage(folder).free
+    if wanted > free:
+        raise DiskFullError(
+            f"{target} may take {wanted / 1e9:.2f} GB, {folder} has {free / 1e9:.2f} GB free",
+            hint="free some space, write elsewhere with --output, or choose --format jpeg",
+        )
 
 
 def check_place(source: Path | None, target: Path, *, overwrite: bool) -> None:

@@ -13,12 +13,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import BinaryIO
 
+import numpy as np
+
 from srcli import __version__
 from srcli.errors import UsageError
 from srcli.inference.rows import RowSource
 from srcli.io.alpha import AlphaKind, AlphaMode
 from srcli.io.drift import ColorFix
-from srcli.io.encode import WriteOptions, write_picture
+from srcli.io.encode import WriteOptions, target_dtype, write_picture
 from srcli.io.formats import PictureFormat, check_target, limits_of
 from srcli.io.pictures import Picture, open_picture
 from srcli.io.profiles import IccMode
@@ -27,7 +29,7 @@ from srcli.services.engine import Engine
 from srcli.services.observer import Observer, Progress
 from srcli.services.rows import AlphaSource, ColourSource, SpoolSink, SpoolSource
 from srcli.services.sizes import TargetSize, passes_for
-from srcli.services.targets import check_place, choose_format, choose_target
+from srcli.services.targets import check_place, check_room, choose_format, choose_target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +150,9 @@ def open_job(engine: Engine, source: Path, output: str | None, options: PictureO
     pages = picture.pages if limits_of(kind).has_pages else 1
     losses = check_target(kind, (height, width), picture.dtype, has_alpha=has_alpha, pages=pages)
     job = plan_job(engine, picture, options, kind)
+    channels = (1 if picture.is_gray else 3) + has_alpha
+    depth = np.dtype(target_dtype(kind, picture.dtype)).itemsize
+    check_room(target, pages * height * width * channels * depth, kind)
     job.source, job.target, job.pages, job.started = str(source), target, pages, started
     job.notes += losses
     return job
