@@ -34,17 +34,6 @@ def write_animation(file: BinaryIO, frames: Iterable[bytes], animation: Animatio
     _write(file, b"IEND", b"")
 
 
-def is_animation(file: BinaryIO) -> bool:
-    """Whether the PNG says, before its pixels, that it is animated."""
-    file.seek(len(_SIGNATURE))
-    while len(head := file.read(8)) == 8:
-        size, name = struct.unpack(">I4s", head)
-        if name in (b"acTL", b"IDAT", b"IEND"):
-            return bool(name == b"acTL")
-        file.seek(size + 4, 1)
-    return False
-
-
 def _write_first(
     file: BinaryIO, chunks: list[tuple[bytes, bytes]], count: bytes, control: bytes
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,11 +12,11 @@ import pyvips
 
 from srcli.errors import ImageError
 from srcli.io import foreign
-from srcli.io.apng import is_animation
 from srcli.io.decoded import PIXEL_LIMIT, Decoded, Source, check_claims
 from srcli.io.exif import exif_of_tiff
 from srcli.io.formats import HEAD_BYTES, PictureFormat, sniff
 from srcli.io.metadata import Metadata, read_metadata
+from srcli.io.structure import is_animated_png, is_lossless_webp, is_whole_gif, jpeg_comments
 from srcli.io.tiff import TiffError
 from srcli.io.vips import VipsError, VipsImage, damaged, explain, has_field, reading
 
@@ -31,7 +30,7 @@ _STRICT = (PictureFormat.PNG, PictureFormat.JPEG, PictureFormat.WEBP, PictureFor
 def decode(source: Source, name: str, *, pixel_limit: int = PIXEL_LIMIT) -> Decoded:
     """Read the header of a file. Raises ImageError where it is no picture, or not believable."""
     kind = sniff(_head(source, name))
-    if kind in _BY_PILLOW or (kind is PictureFormat.PNG and _is_animated_png(source)):
+    if kind in _BY_PILLOW or (kind is PictureFormat.PNG and _has(source, is_animated_png)):
         return foreign.decode(source, name, kind, pixel_limit)
     try:
         header = _open(source, kind)
@@ -45,6 +44,8 @@ def decode(source: Source, name: str, *, pixel_limit: int = PIXEL_LIMIT) -> Deco
     check_claims(name, header.width, header.height * pages, pixel_limit)
     if kind is PictureFormat.PNG:
         _check_deflate(source, name, header)
+    if kind is PictureFormat.GIF:
+        _check_gif(source, name)
     is_animated = pages > 1 and has_field(header, "delay")
     opener = _frames if is_animated else _pages
     return Decoded(
@@ -54,7 +55,7 @@ def decode(source: Source, name: str, *, pixel_limit: int = PIXEL_LIMIT) -> Deco
         pages=pages,
         open_page=opener(source, kind, name, header),
         is_held=is_animated,
-        is_lossless=kind is PictureFormat.WEBP and _is_lossless_webp(source),
+        is_lossless=kind is PictureFormat.WEBP and _has(source, is_lossless_webp),
         notes=_notes(header),
     )
 
@@ -92,8 +93,10 @@ def _frames(
 
 
 def _open(source: Source, kind: PictureFormat, **options: object) -> VipsImage:
-    # "error" also refuses what is cut off: "truncated" alone lets a TIFF end in black (8.18).
-    strict = {"access": "sequential", "fail_on": "error", **options}
+    # "truncated" lets a TIFF end in black, "error" one of tiles (8.18). "warning" is too strict for
+    # a JPEG: cameras leave bytes that mean nothing, and every viewer shows such pictures.
+    fail_on = "warning" if kind is PictureFormat.TIFF else "error"
+    strict = {"access": "sequential", "fail_on": fail_on, **options}
     if isinstance(source, bytes):
         stream = pyvips.Source.new_from_memory(source)
     else:
@@ -105,6 +108,10 @@ def _open(source: Source, kind: PictureFormat, **options: object) -> VipsImage:
 
 def _metadata(source: Source, kind: PictureFormat, header: VipsImage) -> Metadata:
     metadata = read_metadata(header)
+    if kind is PictureFormat.JPEG:
+        with _stream(source) as file:
+            comments = tuple(("", text) for text in jpeg_comments(file))
+        return replace(metadata, comments=comments)
     if kind is not PictureFormat.TIFF:
         return metadata
     try:
@@ -132,20 +139,14 @@ def _check_deflate(source: Source, name: str, header: VipsImage) -> None:
         )
 
 
-def _is_animated_png(source: Source) -> bool:
-    with _stream(source) as file:
-        return is_animation(file)
+def _check_gif(source: Source, name: str) -> None:
+    if not _has(source, is_whole_gif):
+        raise ImageError(f"{name} cannot be read: it is cut off", hint="get the file again")
 
 
-def _is_lossless_webp(source: Source) -> bool:
+def _has(source: Source, feature: Callable[[BinaryIO], bool]) -> bool:
     with _stream(source) as file:
-        file.seek(12)
-        while len(head := file.read(8)) == 8:
-            name, size = struct.unpack("<4sI", head)
-            if name in (b"VP8L", b"VP8 ", b"ANMF"):
-                return bool(name == b"VP8L")
-            file.seek(size + size % 2, 1)
-    return False
+        return feature(file)
 
 
 @contextmanager

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from srcli.errors import ConfigError
-from srcli.io.alpha import AlphaKind, AlphaMode
+from srcli.io.alpha import AlphaMode
 from srcli.io.drift import ColorFix
 from srcli.io.files import replacing
 from srcli.io.finish import Finish, finish_page
 from srcli.io.formats import PictureFormat, check_target, format_of_name, limits_of
-from srcli.io.metadata import Metadata, attach, corrected
+from srcli.io.metadata import Metadata, attach, comment_text, corrected
 from srcli.io.pictures import Page, Picture
 from srcli.io.profiles import IccMode
 from srcli.io.save import SaveOptions, save
@@ -81,12 +81,13 @@ def spool_dtype(picture: Picture, kind: PictureFormat, options: WriteOptions) ->
     """The least samples that a colour spool needs for this picture and these options.
 
     uint8 where the network's rows go to the file as they are; uint16 where arithmetic follows or
-    the file holds 16 bits; float32 for float pictures.
+    the file holds 16 bits; float32 for float pictures, and for 16 bits in another colour space,
+    whose dark tones may lie closer together than those of sRGB.
     """
     dtype = target_dtype(kind, picture.dtype)
     layout = picture.page(0).layout
-    if dtype == "float32":
-        return dtype
+    if dtype == "float32" or (dtype == "uint16" and layout.is_wide):
+        return "float32"
     is_plain = (
         dtype == "uint8"
         and options.strength == 1
@@ -109,11 +110,12 @@ def write_picture(
     turns out damaged.
     """
     kind = target_format(picture, target, options)
-    has_alpha = picture.alpha is not AlphaKind.NONE and options.alpha is not AlphaMode.DROP
+    has_alpha = not picture.is_opaque and options.alpha is not AlphaMode.DROP
     notes = check_target(kind, options.size, picture.dtype, has_alpha=has_alpha, pages=len(pages))
     pages = pages if limits_of(kind).has_pages else pages[:1]
     if isinstance(target, Path):
         with replacing(target) as partial:
+            partial.touch()  # a folder that refuses says so here, in the system's words
             _write(picture, pages, (partial, str(target)), kind, options)
     else:
         with tempfile.TemporaryDirectory(prefix=".srcli-") as folder:
@@ -161,7 +163,8 @@ def _write(
     partial, name = place
     height, width = options.size
     kept = picture.metadata if options.metadata else Metadata()
-    metadata, exif = corrected(kept, height=height, width=width, software=options.software)
+    software = options.software if options.metadata else None
+    metadata, exif = corrected(kept, height=height, width=width, software=software)
     with writing(name):
         images = finished_pages(picture, pages, kind, options)
         for index, image in enumerate(images):
@@ -173,6 +176,7 @@ def _write(
             animation=picture.metadata.animation if picture.is_animated else None,
             exif=exif,
             iptc=metadata.iptc,
+            comment=comment_text(metadata),
             is_lossless=picture.is_lossless,
         )
         save(images, partial, kind, settings)

@@ -18,7 +18,6 @@ _OWN_FIELDS = (
     "photoshop",
     "png-comment",
     "gif-comment",
-    "jpeg-comment",
     "image-description",
     "orientation",
     "delay",
@@ -27,7 +26,6 @@ _OWN_FIELDS = (
     "n-pages",
 )
 _COMMENT_FIELDS = {
-    PictureFormat.JPEG: "jpeg-comment",
     PictureFormat.GIF: "gif-comment",
     PictureFormat.TIFF: "image-description",
 }
@@ -127,8 +125,13 @@ def _comment_fields(metadata: Metadata, kind: PictureFormat) -> dict[str, str]:
         }
     if kind not in _COMMENT_FIELDS or not metadata.comments:
         return {}
+    return {_COMMENT_FIELDS[kind]: comment_text(metadata)}
+
+
+def comment_text(metadata: Metadata) -> str:
+    """All comments as one text, for the kinds of file that hold one."""
     lines = [f"{keyword}: {text}" if keyword else text for keyword, text in metadata.comments]
-    return {_COMMENT_FIELDS[kind]: "\n".join(lines)}
+    return "\n".join(lines)
 
 
 def _dpi(image: VipsImage) -> tuple[float, float] | None:
@@ -143,7 +146,7 @@ def _comments(image: VipsImage) -> list[tuple[str, str]]:
     for field in image.get_fields():
         if field.startswith("png-comment-"):
             found.append((field.split("-", 3)[3], str(image.get(field))))
-        elif field in ("gif-comment", "jpeg-comment", "image-description"):
+        elif field in ("gif-comment", "image-description"):
             text = str(image.get(field))
             if not text.encode().startswith(SHAPE_NOTE):
                 found.append(("", text))

@@ -58,6 +58,7 @@ class Picture:
         self.format = decoded.format
         self.metadata: Metadata = decoded.metadata
         self.pages = decoded.pages
+        self._opened: dict[int, Page] = {}
         first = self.page(0)
         self.width, self.height = first.width, first.height
         self.dtype: SpoolDtype = first.layout.dtype
@@ -76,12 +77,22 @@ class Picture:
         kinds = {self.page(index).alpha for index in range(self.pages)}
         return kinds.pop() if len(kinds) == 1 else AlphaKind.VARYING
 
+    @property
+    def is_opaque(self) -> bool:
+        """Whether nothing can be seen through it: no alpha, or alpha 1 everywhere."""
+        ranges = (self.page(index).alpha_range for index in range(self.pages))
+        return all(reach is None or reach[0] == 1 for reach in ranges)
+
     def page(self, index: int) -> Page:
-        """One frame or page, counted from 0."""
+        """One frame or page, counted from 0; the same object every time."""
         if not 0 <= index < self.pages:
             raise IndexError(f"page {index} of {self.pages}")
-        budget = 0 if self._decoded.is_held else _HELD_BYTES // self.pages
-        return Page(lambda: self._decoded.open_page(index), self.name, held_bytes=budget)
+        if index not in self._opened:
+            budget = 0 if self._decoded.is_held else _HELD_BYTES // self.pages
+            self._opened[index] = Page(
+                lambda: self._decoded.open_page(index), self.name, held_bytes=budget
+            )
+        return self._opened[index]
 
 
 class Page:

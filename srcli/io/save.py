@@ -12,6 +12,7 @@ from srcli.io.apng import write_animation
 from srcli.io.exif import Exif, add_to_tiff
 from srcli.io.formats import PictureFormat
 from srcli.io.metadata import Animation
+from srcli.io.structure import insert_jpeg_comment
 from srcli.io.tiff import Tiff, append_page
 from srcli.io.vips import ARRAY, WHOLE, VipsImage
 
@@ -30,6 +31,7 @@ class SaveOptions:
     animation: Animation | None = None
     exif: Exif | None = None  # for the kinds of file to which libvips gives none
     iptc: bytes | None = None  # the same
+    comment: str | None = None  # the same
     is_lossless: bool = False  # the source was: WebP, AVIF
 
 
@@ -40,10 +42,7 @@ def save(pages: Sequence[VipsImage], path: Path, kind: PictureFormat, options: S
         case PictureFormat.TIFF:
             _save_tiff(pages, path, options)
         case PictureFormat.JPEG:
-            level = options.quality or JPEG_QUALITY
-            pages[0].jpegsave(
-                name, Q=level, subsample_mode=_chroma(level), optimize_coding=True, keep="all"
-            )
+            _save_jpeg(pages[0], path, options)
         case PictureFormat.WEBP:
             _save_webp(_strip(pages, options.animation), name, options)
         case PictureFormat.GIF:
@@ -54,6 +53,15 @@ def save(pages: Sequence[VipsImage], path: Path, kind: PictureFormat, options: S
             foreign_save.save(pages[0], path, kind, options.quality, options.exif)
         case PictureFormat.PNG | PictureFormat.OTHER:
             _save_png(pages, path, options.animation)
+
+
+def _save_jpeg(page: VipsImage, path: Path, options: SaveOptions) -> None:
+    level = options.quality or JPEG_QUALITY
+    page.jpegsave(
+        str(path), Q=level, subsample_mode=_chroma(level), optimize_coding=True, keep="all"
+    )
+    if options.comment:
+        insert_jpeg_comment(path, options.comment)
 
 
 def _save_webp(image: VipsImage, name: str, options: SaveOptions) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from srcli.io.encode import WriteOptions, WrittenPicture, write_picture
 from srcli.io.pictures import Picture, open_picture
-from srcli.io.spool import Spool
+from srcli.io.spool import Spool, SpoolDtype
 
 BAND = 37  # rows at a time: odd, so that windows fall across every boundary
 
@@ -28,6 +28,7 @@ def enlarge(
     network: Network = lambda rows: rows,
     alpha_network: Network = lambda rows: rows,
     memory_limit: int = 1 << 30,
+    dtype: SpoolDtype = "float32",
     **options: Any,
 ) -> WrittenPicture:
     """Send every page through `network` and a pixel repetition, by bands, and write the result."""
@@ -38,8 +39,8 @@ def enlarge(
         for index in range(picture.pages):
             page = picture.page(index)
             shape = (page.height * scale, page.width * scale)
-            colour = stack.enter_context(_spool(shape, memory_limit))
-            alpha = stack.enter_context(_spool(shape, memory_limit))
+            colour = stack.enter_context(_spool(shape, dtype, memory_limit))
+            alpha = stack.enter_context(_spool(shape, dtype, memory_limit))
             for start in range(0, page.height, BAND):
                 stop = min(start + BAND, page.height)
                 rows = page.read_rows(start, stop)
@@ -51,8 +52,8 @@ def enlarge(
         return write_picture(picture, pages, target, WriteOptions(**options))
 
 
-def _spool(shape: tuple[int, int], memory_limit: int) -> Spool:
-    return Spool.create(*shape, 3, "float32", memory_limit=memory_limit)
+def _spool(shape: tuple[int, int], dtype: SpoolDtype, memory_limit: int) -> Spool:
+    return Spool.create(*shape, 3, dtype, memory_limit=memory_limit)
 
 
 def encoded(pixels: np.ndarray | Image.Image, kind: str, **options: Any) -> bytes:

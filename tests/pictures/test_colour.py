@@ -22,6 +22,7 @@ from picture_tools import encoded, enlarge, noise, smooth
 from PIL import Image, ImageCms
 
 from srcli.io.drift import ColorFix
+from srcli.io.encode import WriteOptions, spool_dtype
 from srcli.io.formats import PictureFormat
 from srcli.io.pictures import open_picture
 from srcli.io.profiles import IccMode, ProfileError, read_profile
@@ -75,6 +76,29 @@ def test_16_bit_colours_of_a_wide_space_come_back_within_a_few_levels(name, leve
     pixels = noise(64, 48, 3, dtype=np.uint16)
     after = tifffile.imread(io.BytesIO(through(tiff(pixels, WIDE[name]))))
     assert np.abs(after.astype(int) - pixels).max() <= levels
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_a_16_bit_spool_is_enough_for_8_bit_pictures(name):
+    after = tifffile.imread(io.BytesIO(through(tiff(CUBE, WIDE[name]), dtype="uint16")))
+    assert np.abs(after.astype(int) - CUBE).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("pixels", "icc", "fix", "expected"),
+    [
+        (CUBE, None, ColorFix.OFF, "uint8"),
+        (CUBE, None, ColorFix.AUTO, "uint16"),
+        (CUBE, P3, ColorFix.OFF, "uint16"),
+        (CUBE.astype(np.uint16), None, ColorFix.AUTO, "uint16"),
+        (CUBE.astype(np.uint16), P3, ColorFix.OFF, "float32"),
+        (CUBE.astype(np.float32), None, ColorFix.OFF, "float32"),
+    ],
+)
+def test_a_spool_gets_the_samples_that_the_picture_needs(pixels, icc, fix, expected):
+    picture = open_picture(tiff(pixels, icc))
+    options = WriteOptions(size=(48, 36), color_fix=fix)
+    assert spool_dtype(picture, PictureFormat.TIFF, options) == expected
 
 
 @pytest.mark.parametrize("name", WIDE)

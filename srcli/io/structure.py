@@ -1,0 +1,104 @@
+"""What the structure of a file tells before a decoder is asked: its chunks and blocks."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+_JPEG_COMMENT, _JPEG_SCAN = 0xFE, 0xDA
+_JPEG_SEGMENT_BYTES = 65_533
+_GIF_IMAGE, _GIF_EXTENSION, _GIF_END = 0x2C, 0x21, 0x3B
+
+
+def is_animated_png(file: BinaryIO) -> bool:
+    """Whether a PNG says, before its pixels, that it is animated."""
+    file.seek(8)
+    while len(head := file.read(8)) == 8:
+        size, name = struct.unpack(">I4s", head)
+        if name in (b"acTL", b"IDAT", b"IEND"):
+            return bool(name == b"acTL")
+        file.seek(size + 4, 1)
+    return False
+
+
+def is_lossless_webp(file: BinaryIO) -> bool:
+    """Whether the pixels of a still WebP are stored without loss."""
+    file.seek(12)
+    while len(head := file.read(8)) == 8:
+        name, size = struct.unpack("<4sI", head)
+        if name in (b"VP8L", b"VP8 ", b"ANMF"):
+            return bool(name == b"VP8L")
+        file.seek(size + size % 2, 1)
+    return False
+
+
+def jpeg_comments(file: BinaryIO) -> tuple[str, ...]:
+    """The comment segments of a JPEG, which libvips leaves out."""
+    found = []
+    file.seek(2)
+    while len(head := file.read(4)) == 4 and head[0] == 0xFF and head[1] != _JPEG_SCAN:
+        size = int.from_bytes(head[2:], "big") - 2
+        if head[1] == _JPEG_COMMENT:
+            found.append(file.read(size).rstrip(b"\0").decode("utf-8", "replace"))
+        else:
+            file.seek(size, 1)
+    return tuple(found)
+
+
+def insert_jpeg_comment(path: Path, text: str) -> None:
+    """Put a comment segment behind the first segment of a JPEG, which must stay the first."""
+    comment = text.encode()[:_JPEG_SEGMENT_BYTES]
+    beside = path.with_name(f"{path.name}.comment")
+    try:
+        with path.open("rb") as source, beside.open("wb") as target:
+            start = source.read(6)
+            target.write(start + source.read(int.from_bytes(start[4:], "big") - 2))
+            target.write(bytes([0xFF, _JPEG_COMMENT]) + (len(comment) + 2).to_bytes(2, "big"))
+            target.write(comment)
+            shutil.copyfileobj(source, target, 1 << 20)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def is_whole_gif(file: BinaryIO) -> bool:
+    """Whether no block of a GIF is cut off; libvips plays what is left of one that is.
+
+    A missing end mark after a whole block is forgiven, as everyone does.
+    """
+    head = file.read(13)
+    if len(head) < 13:
+        return False
+    _skip_palette(file, head[10])
+    while mark := file.read(1):
+        if mark[0] == _GIF_END:
+            return True
+        if mark[0] == _GIF_IMAGE:
+            fields = file.read(9)
+            if len(fields) < 9:
+                return False
+            _skip_palette(file, fields[8])
+            file.read(1)  # the size of the first codes
+        elif mark[0] == _GIF_EXTENSION:
+            file.read(1)  # which one
+        else:
+            return True  # something after the blocks: the decoder's affair
+        if not _skip_blocks(file):
+            return False
+    return True
+
+
+def _skip_palette(file: BinaryIO, flags: int) -> None:
+    if flags & 0x80:
+        file.seek(3 << (flags % 8 + 1), 1)
+
+
+def _skip_blocks(file: BinaryIO) -> bool:
+    while size := file.read(1):
+        if size[0] == 0:
+            return True
+        if len(file.read(size[0])) < size[0]:
+            return False
+    return False

@@ -1,0 +1,127 @@
+"""Animations and pages: all of them, with their times, from every kind of file into every other."""
+
+import io
+
+import numpy as np
+import pytest
+import tifffile
+from picture_tools import enlarge, noise, smooth
+from PIL import Image
+
+from srcli.errors import ImageError
+from srcli.io.formats import PictureFormat
+from srcli.io.pictures import open_picture
+
+DELAYS = [50, 60, 70, 80]
+ANIMATED = ["GIF", "WEBP", "PNG"]
+
+
+def animation(kind, *, has_alpha=False, **options):
+    frames = [Image.fromarray(np.roll(smooth(40, 50), 9 * i, axis=1)) for i in range(4)]
+    if has_alpha:
+        frames = [frame.convert("RGBA") for frame in frames]
+        for i, frame in enumerate(frames):
+            frame.paste((0, 0, 0, 0), (5 + 6 * i, 5, 25 + 6 * i, 25))
+    buffer = io.BytesIO()
+    frames[0].save(
+        buffer, kind, save_all=True, append_images=frames[1:], duration=DELAYS, loop=3, **options
+    )
+    return buffer.getvalue()
+
+
+def frames_of(data):
+    image = Image.open(io.BytesIO(data))
+    frames, delays = [], []
+    for index in range(image.n_frames):
+        image.seek(index)
+        frames.append(np.asarray(image.convert("RGBA")).astype(int))
+        delays.append(round(image.info["duration"]))
+    return frames, delays, image.info["loop"]
+
+
+@pytest.mark.parametrize("has_alpha", [False, True])
+@pytest.mark.parametrize("target", ANIMATED)
+@pytest.mark.parametrize("source", ANIMATED)
+def test_every_frame_with_its_time_goes_into_every_animated_format(source, target, has_alpha):
+    data = animation(source, has_alpha=has_alpha)
+    written = io.BytesIO()
+    enlarge(data, written, scale=2, format=PictureFormat(target.lower()))
+    before, _, _ = frames_of(data)
+    after, delays, _ = frames_of(written.getvalue())
+    assert delays == DELAYS
+    for old, new in zip(before, after, strict=True):
+        wide = old.repeat(2, axis=0).repeat(2, axis=1)
+        visible = (wide[:, :, 3] > 0) & (new[:, :, 3] > 0)
+        assert np.abs(wide - new)[visible].mean() < 6  # palettes and WebP are lossy
+        assert (visible == (wide[:, :, 3] > 0)).mean() > 0.95
+
+
+@pytest.mark.parametrize("kind", ANIMATED)
+def test_the_number_of_loops_stays(kind):
+    data, written = animation(kind), io.BytesIO()
+    enlarge(data, written, scale=2)
+    assert frames_of(written.getvalue())[2] == frames_of(data)[2]
+
+
+def test_a_picture_beside_the_frames_of_an_apng_is_no_frame():
+    data = animation("PNG", default_image=True)
+    assert open_picture(data).pages == 3
+
+
+def test_frames_drawn_over_each_other_are_whole():
+    first = Image.fromarray(smooth(40, 50))
+    second = first.copy()
+    second.paste((255, 0, 0), (10, 10, 20, 20))
+    buffer, written = io.BytesIO(), io.BytesIO()
+    first.save(buffer, "PNG", save_all=True, append_images=[second], duration=50, disposal=0)
+    enlarge(buffer.getvalue(), written, scale=2)
+    frames, _, _ = frames_of(written.getvalue())
+    np.testing.assert_array_equal(frames[1][::2, ::2, :3], np.asarray(second))
+
+
+def test_an_animated_avif_is_read_whole():
+    frames = [Image.fromarray(np.roll(smooth(40, 50), 9 * i, axis=1)) for i in range(3)]
+    buffer, written = io.BytesIO(), io.BytesIO()
+    frames[0].save(buffer, "AVIF", save_all=True, append_images=frames[1:], duration=70)
+    enlarge(buffer.getvalue(), written, format=PictureFormat.PNG)
+    assert frames_of(written.getvalue())[1] == [70, 70, 70]
+
+
+def pages_of(shapes, **options):
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer, **options) as writer:
+        for shape, dtype in shapes:
+            photometric = "rgb" if len(shape) == 3 else "minisblack"
+            writer.write(noise(*shape, dtype=dtype), photometric=photometric, metadata=None)
+    return buffer.getvalue()
+
+
+def test_pages_of_any_size_depth_and_kind_stay_what_they_are(tmp_path):
+    shapes = [((40, 50, 3), np.uint8), ((20, 30), np.uint16), ((33, 11, 4), np.uint8)]
+    data = pages_of(shapes)
+    enlarge(data, tmp_path / "pages.tif", scale=2)
+    with tifffile.TiffFile(tmp_path / "pages.tif") as file:
+        assert len(file.pages) == 3
+        for (shape, dtype), page in zip(shapes, file.pages, strict=True):
+            expected = noise(*shape, dtype=dtype).repeat(2, axis=0).repeat(2, axis=1)
+            visible = expected[..., 3:] > 0 if shape[-1] == 4 else np.ones_like(expected[..., :1])
+            colours = slice(0, 3) if len(shape) == 3 else slice(None)
+            difference = (page.asarray().astype(int) - expected)[..., colours]
+            assert np.abs(difference * (visible if len(shape) == 3 else 1)).max() <= 1
+
+
+def test_pages_into_one_picture_are_announced():
+    written = enlarge(
+        pages_of([((8, 9, 3), np.uint8)] * 3), io.BytesIO(), format=PictureFormat.JPEG
+    )
+    assert "only the first of 3" in written.notes[0]
+    assert written.pages == 1
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_an_animation_cut_off_is_an_error_not_a_shorter_one(kind):
+    data = animation(kind)
+    with pytest.raises(ImageError):
+        picture = open_picture(data[: len(data) // 2])
+        for index in range(picture.pages):
+            picture.page(index).read_rows(0, 40)
