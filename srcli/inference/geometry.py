@@ -53,15 +53,13 @@ def split_axis(length: int, tile: int) -> list[Span]:
 
 
 def part_axis(length: int, tile: int, *, halo: int, feather: int, multiple: int = 1) -> list[Part]:
-    """The tiles of one axis, with cores of at most `tile` pixels.
+    """The tiles of one axis, with cores of at most `tile` pixels (of `multiple` if that is more).
 
-    `feather` must not pass the smallest core, so that never more than two tiles meet. Reads start
-    at multiples of `multiple` (a network that folds its input must see the same folds).
+    The feather is cut down to the smallest core, so that never more than two tiles meet. Reads
+    start at multiples of `multiple` (a network that folds its input must see the same folds).
     """
-    cores = split_axis(length, max(tile // multiple, 1) * multiple)
-    if multiple > 1:
-        edges = [core.start // multiple * multiple for core in cores] + [length]
-        cores = [Span(start, stop) for start, stop in pairwise(edges) if stop > start]
+    folds = split_axis(-(-length // multiple), max(tile // multiple, 1))
+    cores = [Span(f.start * multiple, min(f.stop * multiple, length)) for f in folds]
     feather = min(feather, *(core.length for core in cores)) if len(cores) > 1 else 0
     before, after = feather // 2, feather - feather // 2
     parts = []

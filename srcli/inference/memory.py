@@ -11,6 +11,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import psutil
@@ -98,12 +99,17 @@ def smaller(plan: TilePlan) -> TilePlan:
 
     Raises OutOfMemoryError when there is none.
     """
-    if plan.tile <= SMALLEST_TILE:
-        raise OutOfMemoryError(
-            f"not even a tile of {plan.tile} px with {plan.halo} px of context fits in memory",
-            hint="close other programs, or use --device cpu, --halo 16 or a smaller model",
-        )
-    return replace(plan, tile=max(plan.tile * 3 // 4, SMALLEST_TILE))
+    tile = min(plan.tile, max(plan.height, plan.width))
+    area = prod(plan.largest)
+    while tile > SMALLEST_TILE:
+        tile = max(tile * 3 // 4, SMALLEST_TILE)
+        candidate = replace(plan, tile=tile)
+        if prod(candidate.largest) < area:  # else the same cuts, or all context: no use to try
+            return candidate
+    raise OutOfMemoryError(
+        f"not even a tile of {tile} px with {plan.halo} px of context fits in memory",
+        hint="close other programs, or use --device cpu, --halo 16 or a smaller model",
+    )
 
 
 def free_bytes(device: torch.device) -> float:

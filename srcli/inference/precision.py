@@ -21,6 +21,7 @@ from srcli.models.network import Network
 FAILURES_BEFORE_SWITCH = 3
 BLACK = 0.5 / 255  # an output no brighter than this ...
 NOT_BLACK = 8 / 255  # ... of an input at least this bright is a failure, not a picture
+SIGNS_OF_NO_MEMORY = ("DefaultCPUAllocator", "_STATUS_ALLOC_FAILED", "out of memory")
 
 
 class Precision(StrEnum):
@@ -49,6 +50,8 @@ def choose_precision(wanted: Precision, network: Network, device: torch.device) 
         raise UsageError(
             f"{traits.architecture} overflows in fp16", hint="use --precision bf16 or fp32"
         )
+    if wanted is Precision.BF16 and not traits.supports_bfloat16:
+        raise UsageError(f"{traits.architecture} does not run in bf16", hint="use --precision fp32")
     if wanted is not Precision.AUTO:
         return wanted
     if device.type == "cuda":
@@ -67,10 +70,11 @@ class Pending:
     def __init__(self, runner: Runner, batch: Tensor) -> None:
         self._runner = runner
         self._batch = batch
+        self._precision = runner.precision  # it may be another one when the result is wanted
         self._restored, self._failed = runner._launch(batch)
-        self._ready = torch.cuda.Event() if runner.device.type == "cuda" else None
-        if self._ready is not None:
-            self._ready.record()
+        self._ready: torch.cuda.Event | None = None
+        if runner.device.type == "cuda":  # not on the current device: there may be several
+            self._ready = torch.cuda.current_stream(runner.device).record_event()
 
     def result(self) -> Tensor:
         """(N, 3, s·H, s·W) float32 on the host, finite.
@@ -80,9 +84,12 @@ class Pending:
         with memory_failures():
             if self._ready is not None:
                 self._ready.synchronize()
-            if bool(self._failed):
-                return self._runner._again(self._batch)
-            return self._restored.float()
+            restored = self._restored.float()
+            if not bool(self._failed):
+                return restored
+            if self._precision is not Precision.FP32:
+                return self._runner._again(self._batch, self._precision)
+            return _finite(restored)  # black is what the network makes of it
 
 
 class Runner:
@@ -132,32 +139,34 @@ class Runner:
                 return restored.to("cpu"), failed
             return _to_host(restored), _to_host(failed)
 
-    def _again(self, batch: Tensor) -> Tensor:
+    def _again(self, batch: Tensor, failed_in: Precision) -> Tensor:
         """The same batch in fp32, and everything from now on if this keeps happening."""
-        failed_in, self.precision = self.precision, Precision.FP32
-        with torch.inference_mode():
-            there = batch.to(self.device)
-            restored: Tensor = self._replica()(there.contiguous(memory_format=torch.channels_last))
-            if not torch.isfinite(restored).all():
-                raise BadWeightsError(
-                    "the network gives values that are not numbers, even in fp32",
-                    hint="the weights are damaged or not made for photographs; try others",
-                )
-            self._failures += 1
-            if self._failures < FAILURES_BEFORE_SWITCH:
-                self.precision = failed_in
-            if self._failures == 1 and failed_in is not Precision.FP32:
-                self._on_note(f"{failed_in} overflowed on a part of the image: done in fp32")
-            if self._failures == FAILURES_BEFORE_SWITCH and failed_in is not Precision.FP32:
-                self._on_note(f"{failed_in} keeps overflowing: the rest is done in fp32")
-            return restored.float().to("cpu")
+        current, self.precision = self.precision, Precision.FP32
+        try:
+            with torch.inference_mode():
+                there = batch.to(self.device)
+                exact = self._replica()(there.contiguous(memory_format=torch.channels_last))
+                is_black = bool(_is_failure(there, exact))
+        finally:
+            self.precision = current
+        restored = _finite(exact.to("cpu"))
+        if not is_black:  # black in fp32 too is a picture
+            self._count_failure(failed_in)
+        return restored
+
+    def _count_failure(self, failed_in: Precision) -> None:
+        self._failures += 1
+        if self._failures == 1:
+            self._on_note(f"{failed_in} overflowed on a part of the image: done in fp32")
+        if self._failures == FAILURES_BEFORE_SWITCH:
+            self._on_note(f"{failed_in} keeps overflowing: the rest is done in fp32")
+            self.precision = Precision.FP32
 
     def _replica(self) -> Network:
         """The network in the current precision on the device."""
         if self.dtype not in self._replicas:
             replica = copy.deepcopy(self.network) if self._needs_copy() else self.network
-            replica = replica.to(self.device, self.dtype)
-            self._replicas[self.dtype] = replica.to(memory_format=torch.channels_last)
+            self._replicas[self.dtype] = _channels_last(replica.to(self.device, self.dtype))
         return self._replicas[self.dtype]
 
     def _needs_copy(self) -> bool:
@@ -169,20 +178,38 @@ def memory_failures() -> Iterator[None]:
     """Every way in which torch says that memory is out, as MemoryExhaustedError."""
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
+    except (torch.cuda.OutOfMemoryError, MemoryError) as error:
         raise MemoryExhaustedError(str(error)) from None
     except RuntimeError as error:
-        # The CPU allocator has no exception type of its own.
-        if "DefaultCPUAllocator" in str(error) or "CUDNN_STATUS_ALLOC_FAILED" in str(error):
+        # The CPU allocator, MPS, pinned memory and the libraries have no exception of their own.
+        if any(sign in str(error) for sign in SIGNS_OF_NO_MEMORY):
             raise MemoryExhaustedError(str(error)) from None
         raise
 
 
 def _is_failure(batch: Tensor, restored: Tensor) -> Tensor:
-    """A boolean of shape (), computed where the tensors are."""
-    low, high = torch.aminmax(restored)
-    is_black = (high <= BLACK) & (batch.amax() >= NOT_BLACK)
-    return ~torch.isfinite(low) | ~torch.isfinite(high) | is_black
+    """Whether any image of the batch failed: a boolean of shape (), where the tensors are."""
+    image = (1, 2, 3)
+    low, high = restored.amin(image), restored.amax(image)
+    is_black = (high <= BLACK) & (batch.amax(image) >= NOT_BLACK)
+    return (~torch.isfinite(low) | ~torch.isfinite(high) | is_black).any()
+
+
+def _finite(restored: Tensor) -> Tensor:
+    if not torch.isfinite(restored).all():
+        raise BadWeightsError(
+            "the network gives values that are not numbers, even in fp32",
+            hint="the weights are damaged or not made for photographs; try others",
+        )
+    return restored
+
+
+def _channels_last(network: Network) -> Network:
+    # Not Module.to(memory_format=...): it fails on parameters of five dimensions.
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return network
 
 
 def _to_host(tensor: Tensor) -> Tensor:

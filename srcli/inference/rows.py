@@ -18,8 +18,8 @@ class RowSource(Protocol):
     def read(self, start: int, stop: int) -> Tensor:
         """Rows [start, stop) as (3, stop - start, width), float32 in [0, 1], on the host.
 
-        Starts never go back by more than the halo and feather of the plan; `restart` goes back
-        to the top.
+        Neither starts nor stops ever decrease until `restart` goes back to the top. A read may
+        begin with rows that the one before had already: the context of its tiles.
         """
         ...
 

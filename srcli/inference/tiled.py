@@ -10,7 +10,7 @@ from torch import Tensor
 
 from srcli.inference import feather
 from srcli.inference.geometry import Part, TilePlan
-from srcli.inference.precision import Pending, Runner
+from srcli.inference.precision import Pending, Runner, memory_failures
 from srcli.inference.rows import RowSource
 
 IN_FLIGHT = 2  # batches on the device while the host stitches the one before
@@ -33,9 +33,10 @@ def run_tiled(
     scale, rows, columns = runner.network.scale, plan.rows, plan.columns
     carried: Tensor | None = None  # rows that the next row of tiles fades over
     for index, row in enumerate(rows):
-        strip = source.read(row.read.start, row.read.stop)
         kept = row.kept.within(row.read).scaled(scale)
-        merged = torch.zeros(3, kept.length, plan.width * scale)
+        with memory_failures():
+            strip = source.read(row.read.start, row.read.stop)
+            merged = torch.zeros(3, kept.length, plan.width * scale)
         for places, restored in _run_row(runner, strip, columns, batch):
             for place, tile in zip(places, restored, strict=True):
                 part = columns[place]
