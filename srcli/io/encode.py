@@ -77,8 +77,10 @@ def target_dtype(kind: PictureFormat, dtype: SpoolDtype) -> SpoolDtype:
     return "uint16" if "uint16" in able else "uint8"
 
 
-def spool_dtype(picture: Picture, kind: PictureFormat, options: WriteOptions) -> SpoolDtype:
-    """The least samples that a colour spool needs for this picture and these options.
+def spool_dtype(
+    picture: Picture, kind: PictureFormat, options: WriteOptions, native: tuple[int, int]
+) -> SpoolDtype:
+    """The least samples that a colour spool of `native` (height, width) needs.
 
     uint8 where the network's rows go to the file as they are; uint16 where arithmetic follows or
     the file holds 16 bits; float32 for float pictures, and for 16 bits in another colour space,
@@ -93,6 +95,7 @@ def spool_dtype(picture: Picture, kind: PictureFormat, options: WriteOptions) ->
         and options.strength == 1
         and options.color_fix is ColorFix.OFF
         and not layout.is_wide
+        and native == options.size
     )
     return "uint8" if is_plain else "uint16"
 
