@@ -34,7 +34,7 @@ class WriteOptions:
     quality: int | None = None  # 1..100 for JPEG, WebP, AVIF, HEIC; None: a good one, see save
     alpha: AlphaMode = AlphaMode.LANCZOS
     strength: float = 1.0  # 1: the network alone, 0: a plain Lanczos enlargement
-    icc: IccMode = IccMode.KEEP
+    icc: IccMode | None = None  # None: as the picture was opened
     color_fix: ColorFix = ColorFix.AUTO
     metadata: bool = True
     software: str | None = None  # for the Software tag
@@ -150,7 +150,7 @@ def finished_pages(
             strength=options.strength,
             color_fix=options.color_fix,
             alpha=options.alpha if limits_of(kind).has_alpha else AlphaMode.DROP,
-            icc=_icc_mode(page, kind, options.icc),
+            icc=_icc_mode(page, kind, options.icc or picture.icc),
         )
         finished.append(finish_page(page, colour, alpha, finish))
     return finished
@@ -171,7 +171,7 @@ def _write(
     with writing(name):
         images = finished_pages(picture, pages, kind, options)
         for index, image in enumerate(images):
-            icc = _embedded(picture.page(index), kind, options.icc)
+            icc = _embedded(picture.page(index), kind, options.icc or picture.icc)
             own = metadata if index == 0 else Metadata(dpi=metadata.dpi)
             images[index] = attach(image, replace(own, icc=icc), kind)
         settings = SaveOptions(

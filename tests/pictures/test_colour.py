@@ -138,6 +138,12 @@ def test_a_profile_can_be_left_for_srgb(mode):
     assert ("icc_profile" in image.info) == (mode is IccMode.SRGB)
 
 
+def test_what_the_picture_was_opened_with_is_what_is_written():
+    target = io.BytesIO()
+    enlarge(open_picture(tiff(CUBE, P3), icc=IccMode.STRIP), target)
+    assert "icc_profile" not in Image.open(target).info
+
+
 def test_an_srgb_profile_changes_nothing_and_stays():
     icc = rgb_profile(SRGB, SRGB_CURVE)
     picture = open_picture(tiff(CUBE, icc))
