@@ -41,7 +41,7 @@ def enlarge(source: Path, target: Path, scale: int, color_fix: ColorFix) -> tupl
     size = (page.height * scale, page.width * scale)
     kind = PictureFormat(target.suffix[1:])
     options = WriteOptions(size=size, format=kind, color_fix=color_fix)
-    dtype = spool_dtype(picture, kind, options)
+    dtype = spool_dtype(picture, kind, options, size)
     start = time.perf_counter()
     with Spool.create(*size, 3, dtype, folder=target.parent) as spool:
         for top in range(0, page.height, BAND_ROWS):

@@ -72,7 +72,7 @@ def to_pil(picture: Picture, pages: Sequence[PageSpools], options: WriteOptions)
         pixels = np.rint(np.clip(pixels / np.float32(full_scale), 0, 1) * 255).astype(np.uint8)
     image = Image.fromarray(pixels)
     icc = picture.page(0).layout.icc
-    if icc is not None and options.icc is IccMode.KEEP:
+    if icc is not None and (options.icc or picture.icc) is IccMode.KEEP:
         image.info["icc_profile"] = icc
     kept = picture.metadata if options.metadata else Metadata()
     height, width = options.size

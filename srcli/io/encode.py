@@ -34,7 +34,7 @@ class WriteOptions:
     quality: int | None = None  # 1..100 for JPEG, WebP, AVIF, HEIC; None: a good one, see save
     alpha: AlphaMode = AlphaMode.LANCZOS
     strength: float = 1.0  # 1: the network alone, 0: a plain Lanczos enlargement
-    icc: IccMode = IccMode.KEEP
+    icc: IccMode | None = None  # None: as the picture was opened
     color_fix: ColorFix = ColorFix.AUTO
     metadata: bool = True
     software: str | None = None  # for the Software tag
@@ -77,8 +77,10 @@ def target_dtype(kind: PictureFormat, dtype: SpoolDtype) -> SpoolDtype:
     return "uint16" if "uint16" in able else "uint8"
 
 
-def spool_dtype(picture: Picture, kind: PictureFormat, options: WriteOptions) -> SpoolDtype:
-    """The least samples that a colour spool needs for this picture and these options.
+def spool_dtype(
+    picture: Picture, kind: PictureFormat, options: WriteOptions, native: tuple[int, int]
+) -> SpoolDtype:
+    """The least samples that a colour spool of `native` (height, width) needs.
 
     uint8 where the network's rows go to the file as they are; uint16 where arithmetic follows or
     the file holds 16 bits; float32 for float pictures, and for 16 bits in another colour space,
@@ -93,6 +95,7 @@ def spool_dtype(picture: Picture, kind: PictureFormat, options: WriteOptions) ->
         and options.strength == 1
         and options.color_fix is ColorFix.OFF
         and not layout.is_wide
+        and native == options.size
     )
     return "uint8" if is_plain else "uint16"
 
@@ -147,7 +150,7 @@ def finished_pages(
             strength=options.strength,
             color_fix=options.color_fix,
             alpha=options.alpha if limits_of(kind).has_alpha else AlphaMode.DROP,
-            icc=_icc_mode(page, kind, options.icc),
+            icc=_icc_mode(page, kind, options.icc or picture.icc),
         )
         finished.append(finish_page(page, colour, alpha, finish))
     return finished
@@ -168,7 +171,7 @@ def _write(
     with writing(name):
         images = finished_pages(picture, pages, kind, options)
         for index, image in enumerate(images):
-            icc = _embedded(picture.page(index), kind, options.icc)
+            icc = _embedded(picture.page(index), kind, options.icc or picture.icc)
             own = metadata if index == 0 else Metadata(dpi=metadata.dpi)
             images[index] = attach(image, replace(own, icc=icc), kind)
         settings = SaveOptions(

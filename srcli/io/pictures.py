@@ -38,6 +38,7 @@ def open_picture(
 ) -> Picture:
     """Open a picture by its content, whatever its name says; only the header is read now.
 
+    `icc` is what becomes of the profile when the picture is written, unless that is told otherwise.
     A stream is read to its end and kept as bytes. Raises ImageError where the source is missing,
     empty, no picture, or claims more than `pixel_limit` pixels; damage further on is an ImageError
     from the rows.

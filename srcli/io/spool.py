@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
-from threading import Lock
+from tempfile import gettempdir, mkstemp
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
@@ -47,9 +48,6 @@ class Spool:
         self._file = file
         self._row_bytes = width * channels * np.dtype(dtype).itemsize
         self._memory: Pixels | None = None
-        self._raw: FileIO | None = None
-        self._lock = Lock()  # one place in the file for the writer and the reader
-        self.reset()
 
     @classmethod
     def create(
@@ -67,14 +65,14 @@ class Spool:
         Raises DiskFullError, before anything is written, where the disk has not enough room.
         """
         size = height * width * channels * np.dtype(dtype).itemsize
-        if size <= memory_limit:
-            return cls(height, width, channels, dtype, None)
-        place = folder or Path(tempfile.gettempdir())
-        _check_room(place, size)
-        with output_errors(place):
-            descriptor, name = tempfile.mkstemp(prefix=".srcli-", suffix=".partial", dir=place)
-        os.close(descriptor)
-        return cls(height, width, channels, dtype, Path(name))
+        file = None if size <= memory_limit else _new_file(folder or Path(gettempdir()), size)
+        spool = cls(height, width, channels, dtype, file)
+        try:
+            spool.reset()
+        except BaseException:
+            spool.close()
+            raise
+        return spool
 
     @property
     def on_disk(self) -> bool:
@@ -102,12 +100,14 @@ class Spool:
 
     def read_rows(self, start: int, stop: int) -> Pixels:
         """Rows [start, stop) in the spool's dtype: (stop - start, width, channels)."""
+        if not 0 <= start <= stop <= self.height:
+            raise ValueError(f"rows {start} to {stop} are not in {self}")
         if self._memory is not None:
             return self._memory[start:stop].copy()
         rows: Pixels = np.empty((stop - start, self.width, self.channels), self.dtype)
         view = rows.data.cast("B")
-        with self._lock:
-            file = self._at(start)
+        with self._opened() as file:
+            file.seek(_DATA_START + start * self._row_bytes)
             while view:
                 view = view[file.readinto(view) :]
         return rows
@@ -129,21 +129,17 @@ class Spool:
             shape = (self.height, self.width, self.channels)
             self._memory = np.zeros(shape, self.dtype)
             return
-        if self._raw is None:
-            self._raw = self._file.open("r+b", buffering=0)
-        self._raw.seek(0)
-        self._raw.truncate(0)
-        self._raw.write(_BIG_TIFF_HEADER)
-        self._raw.truncate(_DATA_START + self.nbytes)  # sparse: rows never written are zeros
-        tiff = Tiff(self._raw, "<", is_big=True)
-        directory, _ = tiff.append(self._fields())
-        tiff.set_pointer(tiff.first_pointer, directory)
+        with self._opened() as file:
+            file.truncate(0)
+            file.write(_BIG_TIFF_HEADER)
+            file.truncate(_DATA_START + self.nbytes)  # sparse: rows never written are zeros
+            tiff = Tiff(file, "<", is_big=True)
+            directory, _ = tiff.append(self._fields())
+            tiff.set_pointer(tiff.first_pointer, directory)
 
     def close(self) -> None:
         """Free the memory or delete the file; closing twice is fine."""
         self._memory = None
-        if self._raw is not None:
-            self._raw.close()
         if self._file is not None:
             self._file.unlink(missing_ok=True)
 
@@ -185,20 +181,17 @@ class Spool:
             self._memory[start : start + len(native)] = native
             return
         view = native.data.cast("B")
-        with output_errors(self._path), self._lock:
-            file = self._at(start)
+        with self._opened() as file:
+            file.seek(_DATA_START + start * self._row_bytes)
             while view:
                 view = view[file.write(view) :]
 
-    @property
-    def _path(self) -> Path:
+    @contextmanager
+    def _opened(self) -> Iterator[FileIO]:
+        # Opened for each use: a picture of a thousand frames has a thousand spools.
         assert self._file is not None
-        return self._file
-
-    def _at(self, row: int) -> FileIO:
-        assert self._raw is not None
-        self._raw.seek(_DATA_START + row * self._row_bytes)
-        return self._raw
+        with output_errors(self._file), self._file.open("r+b", buffering=0) as file:
+            yield file
 
 
 def _quantise(rows: npt.NDArray[np.generic], dtype: SpoolDtype) -> Pixels:
@@ -213,6 +206,14 @@ def _quantise(rows: npt.NDArray[np.generic], dtype: SpoolDtype) -> Pixels:
     levels = np.clip(floats, 0, 1) * np.float32(FULL_SCALE[dtype])
     quantised: Pixels = np.rint(levels, out=levels).astype(dtype)
     return quantised
+
+
+def _new_file(folder: Path, size: int) -> Path:
+    _check_room(folder, size)
+    with output_errors(folder):
+        descriptor, name = mkstemp(prefix=".srcli-", suffix=".partial", dir=folder)
+    os.close(descriptor)
+    return Path(name)
 
 
 def _check_room(folder: Path, size: int) -> None:

@@ -25,6 +25,10 @@ except (ImportError, OSError) as error:  # OSError: the package is there, its li
 # that cache only costs memory, and it would serve an old picture from a path written anew.
 pyvips.cache_set_max(0)
 
+# Every thread of libvips holds rows of every step. Eight are enough to keep any encoder busy.
+_MOST_THREADS = 8
+pyvips.concurrency_set(min(pyvips.concurrency_get(), _MOST_THREADS))
+
 VipsImage: TypeAlias = pyvips.Image
 VipsError: TypeAlias = pyvips.Error
 Pixels: TypeAlias = npt.NDArray[np.uint8 | np.uint16 | np.float32]

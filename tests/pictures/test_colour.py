@@ -98,7 +98,7 @@ def test_a_16_bit_spool_is_enough_for_8_bit_pictures(name):
 def test_a_spool_gets_the_samples_that_the_picture_needs(pixels, icc, fix, expected):
     picture = open_picture(tiff(pixels, icc))
     options = WriteOptions(size=(48, 36), color_fix=fix)
-    assert spool_dtype(picture, PictureFormat.TIFF, options) == expected
+    assert spool_dtype(picture, PictureFormat.TIFF, options, (48, 36)) == expected
 
 
 @pytest.mark.parametrize("name", WIDE)
@@ -136,6 +136,12 @@ def test_a_profile_can_be_left_for_srgb(mode):
     image = Image.open(io.BytesIO(through(tiff(CUBE, P3), icc=mode)))
     assert np.abs(np.asarray(image).astype(int) - littlecms(CUBE, P3)).max() <= 1
     assert ("icc_profile" in image.info) == (mode is IccMode.SRGB)
+
+
+def test_what_the_picture_was_opened_with_is_what_is_written():
+    target = io.BytesIO()
+    enlarge(open_picture(tiff(CUBE, P3), icc=IccMode.STRIP), target)
+    assert "icc_profile" not in Image.open(target).info
 
 
 def test_an_srgb_profile_changes_nothing_and_stays():

@@ -74,6 +74,8 @@ def test_rows_that_do_not_fit_are_a_bug(memory_limit):
     with Spool.create(4, 3, 1, "uint8", memory_limit=memory_limit) as spool:
         with pytest.raises(ValueError, match="do not fit"):
             spool.write_rows(3, noise(2, 3, 1))
+        with pytest.raises(ValueError, match="are not in"):
+            spool.read_rows(3, 5)
         with pytest.raises(ValueError, match="floats"):
             spool.write_rows(0, noise(1, 3, 1, dtype=np.uint16))
 
