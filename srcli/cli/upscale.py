@@ -173,6 +173,15 @@ SuffixOption = Annotated[
     str | None,
     typer.Option("--suffix", help="End of the output's name. Default: _x4.", rich_help_panel=FILES),
 ]
+MaxPixelsOption = Annotated[
+    int,
+    typer.Option(
+        "--max-pixels",
+        min=1,
+        help="Refuse inputs that claim more pixels, all pages together.",
+        rich_help_panel=FILES,
+    ),
+]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace existing files.", rich_help_panel=FILES)
 ]
@@ -203,6 +212,7 @@ def upscale(
     icc: IccOption = shared.IccChoice.KEEP,
     metadata: MetadataOption = True,
     suffix: SuffixOption = None,
+    max_pixels: MaxPixelsOption = 2_000_000_000,
     overwrite: OverwriteOption = False,
     offline: shared.OfflineOption = False,
     trust: shared.TrustOption = False,
@@ -257,6 +267,7 @@ def upscale(
             color_fix=ColorFix(color_fix),
             metadata=metadata,
             strength=strength,
+            max_pixels=max_pixels,
             suffix=suffix,
             overwrite=overwrite,
         ),

@@ -19,12 +19,13 @@ from srcli import __version__
 from srcli.errors import UsageError
 from srcli.inference.rows import RowSource
 from srcli.io.alpha import AlphaKind, AlphaMode
+from srcli.io.decoded import PIXEL_LIMIT
 from srcli.io.drift import ColorFix
-from srcli.io.encode import WriteOptions, target_dtype, write_picture
+from srcli.io.encode import WriteOptions, spool_dtype, target_dtype, write_picture
 from srcli.io.formats import PictureFormat, check_target, limits_of
 from srcli.io.pictures import Picture, open_picture
 from srcli.io.profiles import IccMode
-from srcli.io.spool import Spool, SpoolDtype
+from srcli.io.spool import MEMORY_LIMIT, Spool
 from srcli.services.engine import Engine
 from srcli.services.observer import Observer, Progress
 from srcli.services.rows import AlphaSource, ColourSource, SpoolSink, SpoolSource
@@ -44,6 +45,7 @@ class PictureOptions:
     color_fix: ColorFix = ColorFix.AUTO
     metadata: bool = True
     strength: float = 1.0  # share of the network against a plain Lanczos enlargement
+    max_pixels: int = PIXEL_LIMIT  # of an input; more is taken for a decompression bomb
     suffix: str | None = None  # of the output's name; None is "_x4" and the like
     overwrite: bool = False
 
@@ -100,6 +102,17 @@ class Job:
     tiles: int = 0
 
     @property
+    def kind(self) -> PictureFormat:
+        """What is written; arrays are finished as TIFF would be, which holds everything."""
+        return self.write.format or PictureFormat.TIFF
+
+    @property
+    def folder(self) -> Path | None:
+        """Where large spools go: to the disk that the result goes to. None: where $TMPDIR says."""
+        parent = self.target.parent if isinstance(self.target, Path) else None
+        return parent if parent is not None and parent.is_dir() else None
+
+    @property
     def scale(self) -> float:
         """How much larger the result is."""
         return max(self.height / self.picture.height, self.width / self.picture.width)
@@ -139,14 +152,14 @@ def upscale_file(
 def open_job(engine: Engine, source: Path, output: str | None, options: PictureOptions) -> Job:
     """Read the header, settle size and place, and refuse now what could not be written later."""
     started = perf_counter()
-    picture = open_picture(source, icc=options.icc)
+    picture = open_picture(source, icc=options.icc, pixel_limit=options.max_pixels)
     height, width = options.size.resolve(picture.height, picture.width, engine.scale)
     factor = max(height / picture.height, width / picture.width)
     suffix = options.suffix if options.suffix is not None else f"_x{factor:.3g}"
     target = choose_target(source, output, options.format, suffix, picture.format)
     kind = choose_format(target, options.format, picture.format)
     check_place(source, target, overwrite=options.overwrite)
-    has_alpha = picture.alpha is not AlphaKind.NONE and options.alpha is not AlphaMode.DROP
+    has_alpha = not picture.is_opaque and options.alpha is not AlphaMode.DROP
     pages = picture.pages if limits_of(kind).has_pages else 1
     losses = check_target(kind, (height, width), picture.dtype, has_alpha=has_alpha, pages=pages)
     job = plan_job(engine, picture, options, kind)
@@ -232,11 +245,21 @@ def finish_job(engine: Engine, job: Job) -> UpscaleReport:
 
 def _enlarge(engine: Engine, job: Job, source: RowSource, channels: int, meter: _Meter) -> Spool:
     """One raster through all passes; only the last spool is kept."""
-    dtype = _spool_dtype(job)
+    native = job.picture.height * job.native_factor, job.picture.width * job.native_factor
+    dtype = spool_dtype(job.picture, job.kind, job.write, native)
     previous: Spool | None = None
     for number in range(job.passes):
         height, width = source.height * engine.scale, source.width * engine.scale
-        spool = job.resources.enter_context(Spool.create(height, width, channels, dtype))
+        spool = job.resources.enter_context(
+            Spool.create(
+                height,
+                width,
+                channels,
+                dtype,
+                memory_limit=MEMORY_LIMIT // job.pages,
+                folder=job.folder,
+            )
+        )
         plan = engine.run(source, SpoolSink(spool), on_tiles=meter.listen(number))
         job.plan = job.plan or plan.describe()
         job.tiles += plan.tiles
@@ -245,20 +268,6 @@ def _enlarge(engine: Engine, job: Job, source: RowSource, channels: int, meter: 
         previous, source = spool, SpoolSource(spool)
     assert previous is not None
     return previous
-
-
-def _spool_dtype(job: Job) -> SpoolDtype:
-    """8 bits only where nothing is computed afterwards; rounding twice would show in gradients."""
-    if job.picture.dtype != "uint8":
-        return job.picture.dtype
-    native = job.picture.height * job.native_factor, job.picture.width * job.native_factor
-    is_final = (
-        (job.height, job.width) == native
-        and job.options.strength == 1
-        and job.options.color_fix is ColorFix.OFF
-        and not job.picture.page(0).layout.is_wide
-    )
-    return "uint8" if is_final else "uint16"
 
 
 class _Meter:
