@@ -1,12 +1,16 @@
 """What several areas of tests need."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from srcli.errors import UnavailableWeightsError
 from srcli.models.rrdb import RRDBConfig, RRDBNet
+from srcli.services.weights import WeightsFile, obtain
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +21,17 @@ def tiny_weights(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_file(network.state_dict(), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def real_weights() -> Callable[[str], WeightsFile]:
+    """Released weights by name, as users get them: fetched once into the ordinary cache."""
+
+    @cache
+    def get(name: str) -> WeightsFile:
+        try:
+            return obtain(name)
+        except UnavailableWeightsError as error:
+            pytest.skip(f"no source gives {name} here: {error}")
+
+    return get

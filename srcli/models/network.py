@@ -165,8 +165,11 @@ class _Foreign(nn.Module):
         self._call = descriptor
 
     def forward(self, image: Tensor) -> Tensor:
-        restored: Tensor = self._call(image)  # type: ignore[operator]
-        return restored
+        # Some make fp32 masks on the way (SwinIR's attention), which half precision alone refuses.
+        is_half = image.dtype is not torch.float32
+        with torch.autocast(image.device.type, image.dtype if is_half else None, enabled=is_half):
+            restored: Tensor = self._call(image)  # type: ignore[operator]
+        return restored.to(image.dtype)
 
 
 def _build_foreign(state_dict: Mapping[str, Tensor]) -> Network:
