@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from safetensors.torch import save_file
 
 from srcli.errors import UnavailableWeightsError
 from srcli.models.rrdb import RRDBConfig, RRDBNet
 from srcli.services.weights import WeightsFile, obtain
+
+# A machine at work stalls for longer than hypothesis allows an example.
+settings.register_profile("srcli", deadline=None)
+settings.load_profile("srcli")
 
 
 @pytest.fixture(scope="session")

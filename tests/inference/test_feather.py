@@ -7,7 +7,7 @@ from srcli.inference.feather import rising, weights
 from srcli.inference.geometry import part_axis
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(AXES, st.sampled_from([1, 2, 3, 4]))
 def test_the_weights_of_all_tiles_sum_to_one_at_every_pixel(axis, scale):
     parts = part_axis(**axis)
@@ -18,7 +18,7 @@ def test_the_weights_of_all_tiles_sum_to_one_at_every_pixel(axis, scale):
     assert (total - 1).abs().max() <= 1e-6
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(AXES)
 def test_no_weight_is_negative_or_above_one_and_a_core_only_pixel_is_its_tiles_own(axis):
     parts = part_axis(**axis)

@@ -90,7 +90,7 @@ NETWORK = tiny_rrdb(scale=4)
 SIDES = st.integers(1, 3000)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SIDES, SIDES, st.floats(5e4, 1e10))
 def test_a_plan_fits_its_budget_or_there_is_none(height, width, budget):
     need = Need(100.0)
@@ -103,7 +103,7 @@ def test_a_plan_fits_its_budget_or_there_is_none(height, width, budget):
         assert need.bytes(*plan.largest) <= budget
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SIDES, SIDES, st.floats(1e6, 1e9), st.floats(1, 20))
 def test_more_memory_never_makes_smaller_tiles(height, width, budget, more):
     need = Need(100.0)
@@ -127,7 +127,7 @@ def test_a_network_that_cuts_by_itself_gets_the_whole_image():
     assert plan_tiles(300, 500, network, Need(1e9), budget=1).tiles == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SIDES, SIDES, st.integers(1, 5000), st.integers(0, 80))
 def test_each_smaller_plan_computes_on_less_at_once(height, width, tile, halo):
     plan = TilePlan(height=height, width=width, tile=tile, halo=halo, feather=min(8, halo))

@@ -43,7 +43,7 @@ def test_tiling_is_invisible_when_the_halo_covers_the_receptive_field(size, tile
     torch.testing.assert_close(restored, network(image[None])[0], **EXACT)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
     tile=st.integers(1, 70),
