@@ -34,13 +34,11 @@ def sprite() -> Image.Image:
 def on_backgrounds(picture: Image.Image) -> Image.Image:
     """Laid on black, white and checker, side by side; the upper right of each."""
     side = picture.width
-    checker = Image.fromarray(
-        np.kron(np.indices((8, 8)).sum(0) % 2 * 96 + 96, np.ones((side // 8, side // 8))).astype(
-            np.uint8
-        )
-    )
+    squares = (np.indices((8, 8)).sum(0) % 2 * 96 + 96).astype(np.uint8)
+    checker = Image.fromarray(squares).resize((side, side), Image.Resampling.NEAREST)
+    black, white = (Image.new("RGB", picture.size, colour) for colour in ("black", "white"))
     shown = []
-    for ground in (Image.new("RGB", picture.size), Image.new("RGB", picture.size, "white"), checker):
+    for ground in (black, white, checker):
         laid = ground.convert("RGBA")
         laid.alpha_composite(picture)
         shown.append(laid.convert("RGB").crop((side // 2, 0, side, side // 2)))

@@ -70,7 +70,11 @@ def blend(first: LoadedNetwork, second: LoadedNetwork, share: float) -> LoadedNe
             f"({second.network.traits.architecture}) cannot be blended",
             hint="blend weights of one architecture and size",
         )
-    mixed = {name: torch.lerp(value, theirs[name], share) for name, value in ours.items()}
+    mixed = {
+        # What is no number to mix is an index table of the architecture, the same in both.
+        name: torch.lerp(value, theirs[name], share) if value.is_floating_point() else value
+        for name, value in ours.items()
+    }
     first.network.load_state_dict(mixed)
     return LoadedNetwork(
         network=first.network,
