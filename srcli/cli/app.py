@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from types import FrameType
-from typing import Annotated, NoReturn
+import warnings
+from typing import Annotated
 
 import typer
 
 from srcli import __version__
-from srcli.cli import degrade, doctor, render, spellings, upscale, weights
+from srcli.cli import degrade, doctor, interrupts, render, spellings, upscale, weights
+from srcli.cli.interrupts import INTERRUPTED, Interrupted
 from srcli.errors import SrcliError
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="srcli",
@@ -23,14 +21,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Interrupted(BaseException):
-    """Ctrl-C or a polite kill; not a KeyboardInterrupt, which Typer would turn into exit code 1."""
-
-
-def _interrupt(signal_number: int, frame: FrameType | None) -> NoReturn:
-    raise Interrupted(signal_number)
 
 
 def _show_version(wanted: bool) -> None:
@@ -56,8 +46,9 @@ app.command()(degrade.degrade)
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line. A SrcliError becomes a message and an exit code; a bug stays a bug."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    interrupts.install()
+    # What Pillow murmurs about a damaged file is said by the error of that file, if there is one.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     try:
         app(args=spellings.canonical(sys.argv[1:] if arguments is None else arguments))
     except SrcliError as failure:

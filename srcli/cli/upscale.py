@@ -7,12 +7,19 @@ from typing import Annotated
 
 import typer
 
+from srcli.cli import folder_options as folders
 from srcli.cli import options as shared
+from srcli.cli import runs
 from srcli.cli.render.upscale import UpscaleView
 
 SIZE, QUALITY, RUN, FILES = "Size", "Quality", "How it runs", "Files"
 
-InputArgument = Annotated[list[Path], typer.Argument(help="Pictures.", show_default=False)]
+InputArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Pictures and folders of pictures; - reads a picture from a pipe.", show_default=False
+    ),
+]
 ScaleOption = Annotated[
     float | None,
     typer.Option(
@@ -214,6 +221,13 @@ def upscale(
     suffix: SuffixOption = None,
     max_pixels: MaxPixelsOption = 2_000_000_000,
     overwrite: OverwriteOption = False,
+    recursive: folders.RecursiveOption = False,
+    include: folders.IncludeOption = None,
+    exclude: folders.ExcludeOption = None,
+    dry_run: folders.DryRunOption = False,
+    journal: folders.JournalOption = True,
+    fail_fast: folders.FailFastOption = False,
+    watch: folders.WatchOption = False,
     offline: shared.OfflineOption = False,
     trust: shared.TrustOption = False,
     json: shared.JsonOption = False,
@@ -224,6 +238,7 @@ def upscale(
 
     [bold]srcli upscale photo.jpg[/bold] writes photo_x4.jpg beside it. The network runs at its
     own scale; the result is resized once to what you ask for with --scale 3 or --long-side 4000.
+    [bold]srcli upscale photos -r -o large[/bold] does a folder; again, it goes on where it ended.
     """
     tile_px, halo_px = shared.parse_tile(tile), shared.parse_pixels(halo)
 
@@ -233,10 +248,11 @@ def upscale(
     from srcli.io.drift import ColorFix
     from srcli.io.formats import PictureFormat
     from srcli.io.profiles import IccMode
-    from srcli.services.batch import UpscaleRequest, upscale_files
     from srcli.services.engine import EngineOptions
+    from srcli.services.job import PictureOptions
+    from srcli.services.request import UpscaleRequest
     from srcli.services.sizes import TargetSize
-    from srcli.services.upscale import PictureOptions
+    from srcli.services.tasks import FolderOptions
 
     request = UpscaleRequest(
         model=model,
@@ -271,8 +287,16 @@ def upscale(
             suffix=suffix,
             overwrite=overwrite,
         ),
+        folder=FolderOptions(
+            recursive=recursive,
+            include=tuple(include or ()),
+            exclude=tuple(exclude or ()),
+            journal=journal,
+            fail_fast=fail_fast,
+            watch=watch,
+        ),
     )
-    with UpscaleView(json=json, quiet=quiet, verbose=verbose, files=len(inputs)) as view:
-        for outcome in upscale_files(request, inputs, output, view):
-            view.ended(outcome)
+    is_many = len(inputs) > 1 or inputs[0].is_dir()
+    with UpscaleView(json=json, quiet=quiet, verbose=verbose, is_many=is_many) as view:
+        (runs.preview if dry_run else runs.run)(request, inputs, output, view)
     raise typer.Exit(view.exit_code)

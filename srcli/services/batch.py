@@ -1,102 +1,167 @@
-"""Many pictures, one after another: each succeeds or fails alone."""
+"""Many pictures: each succeeds or fails alone, and folders go on where the last run ended."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
+from threading import Thread
+from typing import BinaryIO
 
-from srcli.errors import DiskFullError, ImageError, OutputError, SrcliError, UsageError
-from srcli.services.engine import Engine, EngineOptions
-from srcli.services.network import DEFAULT_MODEL, blend, load_network, parse_blend
+from srcli.errors import ImageError, SrcliError
+from srcli.io.pictures import open_picture
+from srcli.services.engine import Engine
+from srcli.services.fingerprint import settings_of
+from srcli.services.folder import Survey
+from srcli.services.job import Source, name_of
+from srcli.services.line import Line, Outcome
 from srcli.services.observer import Observer
-from srcli.services.targets import is_folder
-from srcli.services.upscale import PictureOptions, UpscaleReport, upscale_file
+from srcli.services.request import UpscaleRequest, check_sources, load_engines
+from srcli.services.stop import Stop
+from srcli.services.targets import Target, make_folder, target_of
+from srcli.services.tasks import Journals, Listing, Task, look, uses_journal
+from srcli.services.upscale import upscale_file
+from srcli.services.watch import Watch
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpscaleRequest:
-    """Everything about a run but its inputs and outputs."""
-
-    model: str = DEFAULT_MODEL
-    blend: str | None = None  # OTHER=SHARE
-    offline: bool | None = None  # None: as the environment says
-    trust: bool = False
-    engine: EngineOptions = field(default_factory=EngineOptions)
-    picture: PictureOptions = field(default_factory=PictureOptions)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How one input ended: with a report, or with the error that stopped it."""
-
-    source: str
-    report: UpscaleReport | None = None
-    error: SrcliError | None = None
-
-
-def load_engine(request: UpscaleRequest, observer: Observer) -> Engine:
-    """The engine that a request describes. Raises WeightsError or UsageError."""
-    names = [request.model]
-    share = 0.0
-    if request.blend is not None:
-        other, share = parse_blend(request.blend)
-        names.append(other)
-    loaded = [
-        load_network(
-            name, offline=request.offline, trust=request.trust, on_event=observer.weights_event
-        )
-        for name in names
-    ]
-    network = loaded[0] if len(loaded) == 1 else blend(loaded[0], loaded[1], share)
-    engine = Engine(network, request.engine, on_note=observer.note)
-    observer.engine_ready(engine)
-    return engine
+__all__ = ["Outcome", "UpscaleRequest", "upscale_files", "upscale_stream"]
 
 
 def upscale_files(
     request: UpscaleRequest,
     sources: Sequence[Path],
-    output: str | None,
+    output: str | None = None,
     observer: Observer | None = None,
+    *,
+    stop: Stop | None = None,
 ) -> Iterator[Outcome]:
-    """Enlarge each source; a bad one is an outcome with an error, and the rest goes on.
+    """Enlarge files and the pictures of folders; a bad one is an outcome with an error.
 
-    A full disk ends it: what follows would fail the same way. What concerns all inputs (weights,
-    device, options) raises before the first.
+    Outcomes come as pictures end, which is not the order of `sources`. A full disk ends the run:
+    what follows would fail the same way. Setting `stop` ends it after the pictures that are
+    nearly done; the same call does the others another time. What concerns all inputs (weights,
+    device, options, another run on the same folder) raises before the first.
     """
+    check_sources(sources, output, request.folder)
     observer = observer or Observer()
-    _check_sources(sources, output)
-    engine = load_engine(request, observer)
-    if output is not None and is_folder(output):
-        _make_folder(Path(output))
-    for source in sources:
-        try:
-            report = upscale_file(engine, source, output, request.picture, observer=observer)
-        except SrcliError as error:
-            yield Outcome(source=str(source), error=error)
-            if isinstance(error, DiskFullError):
-                return
-        else:
-            yield Outcome(source=str(source), report=report)
+    if len(sources) == 1 and sources[0].is_file():
+        yield _alone(request, sources[0], target_of(sources[0], output), observer)
+    else:
+        run = _Run(request, sources, output, observer, stop or Stop())
+        yield from run.outcomes()
 
 
-def _check_sources(sources: Sequence[Path], output: str | None) -> None:
-    """Refuse what cannot work for any input before weights are fetched for it."""
-    if len(sources) > 1 and output is not None and not is_folder(output):
-        raise UsageError(
-            f"{len(sources)} pictures cannot all become {output}",
-            hint="name a folder with --output, ending in a slash",
-        )
-    if len(sources) == 1 and not sources[0].exists():
-        hint = f"look in {sources[0].parent.resolve()} for how it is spelled"
-        raise ImageError(f"{sources[0]} does not exist", hint=hint)
+def upscale_stream(
+    request: UpscaleRequest,
+    source: Source,
+    target: str | BinaryIO | None,
+    observer: Observer | None = None,
+) -> Outcome:
+    """Enlarge one picture from or into a stream, such as standard input and output.
+
+    A stream of input is read whole. A stream of output gets a whole picture or nothing. A name
+    that must come from somewhere is `stdin`.
+    """
+    place: Target
+    if target is None or isinstance(target, str):
+        place = target_of(source if isinstance(source, Path) else Path("stdin"), target)
+    else:
+        place = target
+    return _alone(request, source, place, observer or Observer())
 
 
-def _make_folder(folder: Path) -> None:
+def _alone(request: UpscaleRequest, source: Source, target: Target, observer: Observer) -> Outcome:
+    """One picture without a journal and without threads."""
+    name = name_of(source)
+    observer.listed((name,))
+    engine = load_engines(request, observer)[0]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be made: {error.strerror}", hint="name another folder with --output"
-        ) from None
+        report = upscale_file(engine, source, target, request.picture, observer=observer)
+    except SrcliError as error:
+        return Outcome(source=name, error=error)
+    return Outcome(source=name, report=report)
+
+
+class _Run:
+    """A run over many pictures."""
+
+    def __init__(
+        self,
+        request: UpscaleRequest,
+        sources: Sequence[Path],
+        output: str | None,
+        observer: Observer,
+        stop: Stop,
+    ) -> None:
+        self._request, self._sources = request, sources
+        self._output = None if output is None else Path(output)
+        self._observer, self._stop = observer, stop
+
+    def outcomes(self) -> Iterator[Outcome]:
+        request = self._request
+        surveyed = self._look()
+        if not request.folder.watch:
+            check_found(surveyed, self._sources)
+        engines = load_engines(request, self._observer)
+        if self._output is not None:
+            make_folder(self._output)
+        with closing(self._listing(engines[0])) as listing:
+            line = Line(
+                engines,
+                request.picture,
+                self._observer,
+                self._stop,
+                fail_fast=request.folder.fail_fast,
+            )
+            yield from line.outcomes(self._tasks(listing, surveyed))
+
+    def _look(self) -> Survey:
+        return look(self._sources, self._output, self._request.folder)
+
+    def _listing(self, engine: Engine) -> Listing:
+        journals = None
+        if uses_journal(self._sources, self._request.folder):
+            settings = settings_of(self._request.engine, self._request.picture)
+            journals = Journals(self._output, settings, engine.loaded.digest)
+        return Listing(self._output, self._request.picture.format, journals)
+
+    def _tasks(self, listing: Listing, surveyed: Survey) -> Iterator[Task]:
+        if surveyed.passed_over and not self._request.folder.watch:
+            self._observer.note(f"{surveyed.passed_over} folders below are left out: add -r")
+        if self._request.folder.watch:
+            yield from self._arriving(listing)
+            return
+        tasks = listing.tasks(surveyed)
+        self._observer.listed(tuple(task.name for task in tasks))
+        if self._observer.wants_megapixels:
+            Thread(target=self._measure, args=(tasks,), daemon=True, name="srcli measure").start()
+        yield from tasks
+
+    def _arriving(self, listing: Listing) -> Iterator[Task]:
+        for surveyed, ready in Watch(self._look, self._stop).arrivals():
+            tasks = listing.tasks(surveyed, ready)
+            self._observer.listed(tuple(task.name for task in tasks))
+            yield from tasks
+
+    def _measure(self, tasks: Iterable[Task]) -> None:
+        """Read the headers while the work goes on, for a forecast of its end."""
+        for task in tasks:
+            if self._stop.is_set():
+                return
+            self._observer.measured(task.name, _megapixels(task))
+
+
+def check_found(surveyed: Survey, sources: Sequence[Path]) -> None:
+    """Raise ImageError where there is nothing to do."""
+    if surveyed.found or surveyed.problems:
+        return
+    where = ", ".join(map(str, sources))
+    hint = "look below with -r" if surveyed.passed_over else "name other kinds with --include"
+    raise ImageError(f"no pictures in {where}", hint=hint)
+
+
+def _megapixels(task: Task) -> float:
+    try:
+        picture = open_picture(task.source)
+    except SrcliError:  # told when the picture's turn comes
+        return 0.0
+    return picture.height * picture.width * picture.pages / 1e6

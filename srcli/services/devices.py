@@ -46,6 +46,20 @@ def choose_device(wanted: str) -> torch.device:
     return torch.device("cuda", device.index or 0) if device.type == "cuda" else device
 
 
+def expand_devices(wanted: str) -> list[str]:
+    """`cuda:0,cuda:1` as a list; `all` is every CUDA card, or what `auto` is without one.
+
+    >>> expand_devices("cpu"), expand_devices("cuda:0, cuda:1")
+    (['cpu'], ['cuda:0', 'cuda:1'])
+    """
+    if wanted == "all":
+        return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["auto"]
+    names = [name.strip() for name in wanted.split(",")]
+    if not all(names):
+        raise UsageError(f"{wanted!r} names no devices", hint="write them as cuda:0,cuda:1")
+    return names
+
+
 def list_devices() -> list[DeviceFacts]:
     """Every kind of device srcli can use, present or refused with the reason."""
     memory = psutil.virtual_memory()

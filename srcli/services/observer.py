@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from srcli.services.engine import Engine
-    from srcli.services.upscale import Job
+    from srcli.services.job import Job
     from srcli.services.weights import Event
 
 
@@ -22,18 +23,29 @@ class Progress:
 
 
 class Observer:
-    """Hears everything and does nothing; override what you want to know."""
+    """Hears everything and does nothing; override what you want to know.
+
+    Of many pictures it is called from several threads at once.
+    """
+
+    wants_megapixels = False  # whether every header shall be read ahead, for `measured`
 
     def weights_event(self, event: Event) -> None:
         """Weights are being fetched, or a source failed."""
 
     def engine_ready(self, engine: Engine) -> None:
-        """The network is loaded."""
+        """The network is loaded; once for each device."""
 
-    def opened(self, job: Job, plan: str) -> None:
-        """A picture's header was read and the work on it begins."""
+    def listed(self, sources: Sequence[str]) -> None:
+        """The pictures of the run are known; again when a watched folder has new ones."""
 
-    def progressed(self, progress: Progress) -> None:
+    def measured(self, source: str, megapixels: float) -> None:
+        """The header of a picture was read, long before its turn."""
+
+    def opened(self, job: Job, engine: Engine) -> None:
+        """The network begins with a picture."""
+
+    def progressed(self, job: Job, progress: Progress) -> None:
         """A part of the picture is done."""
 
     def note(self, text: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -13,36 +15,71 @@ from srcli.io.spool import Spool
 from srcli.io.vips import FULL_SCALE
 
 
-@dataclass(slots=True)
-class _PageSource:
-    page: Page
+class _PageSource(ABC):
+    """A page read by rows as the network asks, or from memory once it was read ahead.
 
-    @property
-    def height(self) -> int:
-        return self.page.height
+    Read ahead it keeps the samples as the file has them, a quarter of the floats.
+    """
 
-    @property
-    def width(self) -> int:
-        return self.page.width
+    def __init__(self, page: Page, pixel_bytes: int) -> None:
+        self.height, self.width = page.height, page.width
+        self.nbytes = page.height * page.width * pixel_bytes  # once read ahead
+        self._page: Page | None = page
+        self._samples: npt.NDArray[np.generic] | None = None
+
+    def read_ahead(self) -> None:
+        """Decode all of it now. Raises ImageError where the file is damaged."""
+        if self._page is not None:
+            self._samples = self._decode(self._page)
+            self._page = None  # and what it holds of its own
 
     def restart(self) -> None:
-        """Nothing to do: a page read from an earlier row goes back by itself."""
+        """Read from the top again."""
+        if self._page is not None:
+            self._page.rewind()
+
+    @abstractmethod
+    def _decode(self, page: Page) -> npt.NDArray[np.generic]: ...
 
 
 class ColourSource(_PageSource):
     """The colours of a page as the network sees them."""
 
+    def __init__(self, page: Page) -> None:
+        sample_bytes = 4 if page.layout.is_wide else np.dtype(page.layout.dtype).itemsize
+        super().__init__(page, sample_bytes * (1 if page.layout.is_gray else 3))
+        self._unit = np.float32(page.sample_scale)
+
     def read(self, start: int, stop: int) -> Tensor:
-        rows = torch.from_numpy(np.ascontiguousarray(self.page.read_rows(start, stop)))
-        return rows.permute(2, 0, 1)  # (3, rows, W)
+        """Rows [start, stop): (3, stop - start, W), in [0, 1]."""
+        if self._samples is None:
+            assert self._page is not None
+            rows = np.ascontiguousarray(self._page.read_rows(start, stop))
+        else:
+            rows = self._samples[start:stop].astype(np.float32) / self._unit
+        return torch.from_numpy(rows).permute(2, 0, 1).expand(3, -1, -1)
+
+    def _decode(self, page: Page) -> npt.NDArray[np.generic]:
+        return page.rows().read(0, self.height)
 
 
 class AlphaSource(_PageSource):
     """The transparency of a page as a gray picture."""
 
+    def __init__(self, page: Page) -> None:
+        super().__init__(page, 4)
+
     def read(self, start: int, stop: int) -> Tensor:
-        rows = torch.from_numpy(np.ascontiguousarray(self.page.read_alpha_rows(start, stop)))
-        return rows.expand(3, -1, -1)  # (3, rows, W)
+        """Rows [start, stop): (3, stop - start, W), in [0, 1]."""
+        if self._samples is None:
+            assert self._page is not None
+            rows: npt.NDArray[np.generic] = self._page.read_alpha_rows(start, stop)
+        else:
+            rows = self._samples[start:stop]
+        return torch.from_numpy(np.ascontiguousarray(rows)).expand(3, -1, -1)
+
+    def _decode(self, page: Page) -> npt.NDArray[np.generic]:
+        return page.read_alpha_rows(0, self.height)
 
 
 @dataclass(slots=True)

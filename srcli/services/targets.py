@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, TypeAlias
 
 from srcli.errors import DiskFullError, OutputError, UsageError
 from srcli.io.formats import PictureFormat, format_of_name
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder and the start of a name; the end follows from the result's size and format."""
+
+    folder: Path
+    stem: str
+
+
+Target: TypeAlias = Path | Place | BinaryIO
 
 
 def is_folder(output: str) -> bool:
@@ -16,20 +29,38 @@ def is_folder(output: str) -> bool:
     return output.endswith(("/", os.sep)) or path.is_dir() or not path.suffix
 
 
-def choose_target(
-    source: Path, output: str | None, kind: PictureFormat | None, suffix: str, read: PictureFormat
-) -> Path:
-    """The file for the result: `output` itself, or `photo_x4.png` in the folder it names.
+def target_of(source: Path, output: str | None) -> Path | Place:
+    """What `output` means for one source: that file, a place in that folder, or one beside it."""
+    if output is None:
+        return Place(source.parent, source.stem)
+    return Place(Path(output), source.stem) if is_folder(output) else Path(output)
 
-    Beside the source when `output` is None. The suffix of the name follows `kind`, else it stays
-    the source's when that is what the picture really is (`read`).
+
+def settle(
+    target: Path | Place,
+    source_suffix: str,
+    kind: PictureFormat | None,
+    suffix: str,
+    read: PictureFormat,
+) -> Path:
+    """The file for the result: `target` itself, or `photo_x4.png` at its place.
+
+    The ending follows `kind`, else it stays the source's when that is what the picture really is
+    (`read`).
     """
-    if output is not None and not is_folder(output):
-        return Path(output)
-    folder = source.parent if output is None else Path(output)
-    wanted = kind or read
-    ending = source.suffix if format_of_name(source) is wanted else wanted.suffix
-    return folder / f"{source.stem}{suffix}{ending}"
+    if isinstance(target, Path):
+        return target
+    return target.folder / f"{target.stem}{suffix}{ending_for(source_suffix, kind or read)}"
+
+
+def ending_for(source_suffix: str, wanted: PictureFormat) -> str:
+    """The end of a result's name: the source's own spelling of it where that fits.
+
+    >>> ending_for(".JPEG", PictureFormat.JPEG), ending_for(".JPEG", PictureFormat.PNG)
+    ('.JPEG', '.png')
+    """
+    is_fitting = format_of_name(Path(f"x{source_suffix}")) is wanted
+    return source_suffix if is_fitting else wanted.suffix
 
 
 def choose_format(
@@ -63,10 +94,15 @@ _FULLNESS = {
 }
 
 
+def expected_bytes(sample_bytes: int, kind: PictureFormat) -> int:
+    """About how large the file will be."""
+    return int(sample_bytes * _FULLNESS.get(kind, 0.8))
+
+
 def check_room(target: Path, sample_bytes: int, kind: PictureFormat) -> None:
     """Raise DiskFullError when the disk has not room for the file that is to be expected."""
     folder = next(parent for parent in target.absolute().parents if parent.exists())
-    wanted, free = sample_bytes * _FULLNESS.get(kind, 0.8), shutil.disk_usage(folder).free
+    wanted, free = expected_bytes(sample_bytes, kind), shutil.disk_usage(folder).free
     if wanted > free:
         raise DiskFullError(
             f"{target} may take {wanted / 1e9:.2f} GB, {folder} has {free / 1e9:.2f} GB free",
@@ -92,3 +128,13 @@ def check_place(source: Path | None, target: Path, *, overwrite: bool) -> None:
             f"{target} cannot be written: no permission in {folder}",
             hint="choose another place with --output",
         )
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder and those above it. Raises OutputError where the system refuses."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be made: {error.strerror}", hint="name another folder with --output"
+        ) from None

@@ -21,13 +21,15 @@ from srcli.io.arrays import from_array, from_pil, to_array, to_pil
 from srcli.io.drift import ColorFix
 from srcli.io.profiles import IccMode
 from srcli.models.network import Network
-from srcli.services.batch import UpscaleRequest, load_engine
 from srcli.services.engine import EngineOptions
+from srcli.services.job import Job, PictureOptions, plan_job
 from srcli.services.network import DEFAULT_MODEL
 from srcli.services.network import load_network as load
 from srcli.services.observer import Observer
+from srcli.services.request import UpscaleRequest, load_engines
 from srcli.services.sizes import TargetSize
-from srcli.services.upscale import Job, PictureOptions, plan_job, run_job, upscale_file
+from srcli.services.targets import target_of
+from srcli.services.upscale import run_job, upscale_file
 
 Array = npt.NDArray[np.generic]
 P = TypeVar("P", str, Path, Image.Image, Array, Tensor)
@@ -67,7 +69,7 @@ class Upscaler:
         request = UpscaleRequest(
             model=str(model), blend=blend, offline=offline, trust=trust, engine=engine
         )
-        self.engine = load_engine(request, Observer())
+        self.engine = load_engines(request, Observer())[0]
 
     @property
     def scale(self) -> int:
@@ -120,7 +122,8 @@ class Upscaler:
         if isinstance(picture, Image.Image):
             return self._through(plan_job(self.engine, from_pil(picture), options, None), to_pil)
         if isinstance(picture, str | PathLike):
-            report = upscale_file(self.engine, Path(picture), output, options)
+            path = Path(picture)
+            report = upscale_file(self.engine, path, target_of(path, output), options)
             return report.output if isinstance(picture, str) else Path(report.output)
         raise UsageError(
             f"a {type(picture).__name__} is no picture",

@@ -81,7 +81,8 @@ def test_an_existing_file_is_kept_unless_told_otherwise(srcli, picture):
 
 def test_json_is_one_object_a_line_and_nothing_else(srcli, picture):
     code, out, err = srcli(picture, picture.with_name("missing.png"), "--json", "-s", "2")
-    done, failed, summary = map(json.loads, out.splitlines())
+    *files, summary = map(json.loads, out.splitlines())
+    done, failed = sorted(files, key=lambda file: file["status"])  # they come as they end
     assert (code, err) == (1, "")
     assert (done["status"], done["width"], done["height"], done["scale"]) == ("done", 60, 40, 2)
     assert Path(done["output"]).name == "photo_x2.png"

@@ -8,7 +8,7 @@ import pytest
 
 from srcli.errors import DiskFullError, OutputError, UsageError
 from srcli.io.formats import PictureFormat
-from srcli.services.targets import check_place, check_room, choose_format, choose_target
+from srcli.services.targets import check_place, check_room, choose_format, settle, target_of
 
 PNG, JPEG = PictureFormat.PNG, PictureFormat.JPEG
 
@@ -27,7 +27,8 @@ PNG, JPEG = PictureFormat.PNG, PictureFormat.JPEG
     ],
 )
 def test_the_result_goes_where_its_name_says(source, output, kind, read, expected):
-    assert choose_target(Path(source), output, kind, "_x4", read) == Path(expected)
+    target = target_of(Path(source), output)
+    assert settle(target, Path(source).suffix, kind, "_x4", read) == Path(expected)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-"""The only module that writes to the terminal: results to stdout, everything else to stderr."""
+"""The only package that writes to the terminal: results to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -17,26 +18,64 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 def line(text: str) -> None:
     """One plain line of result on stdout."""
-    out.print(Text(text))
+    out.print(Text(shown(text)))
 
 
 def note(text: str) -> None:
     """One plain line about the work on stderr."""
-    err.print(Text(text))
+    err.print(Text(shown(text)))
 
 
 def json_line(record: dict[str, Any]) -> None:
     """One JSON object on a line of its own on stdout, at once."""
-    sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
+    text = json.dumps(record, ensure_ascii=False)
+    if not _is_encodable(text, sys.stdout.encoding):  # a file name that is no text
+        text = json.dumps(record)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 def error(failure: SrcliError) -> None:
     """What went wrong and what to do, two lines on stderr."""
-    err.print(Text.assemble(("error: ", "bold red"), str(failure)))
-    err.print(Text.assemble(("hint: ", "bold"), failure.hint))
+    err.print(Text.assemble(("error: ", "bold red"), shown(str(failure))))
+    err.print(Text.assemble(("hint: ", "bold"), shown(failure.hint)))
+
+
+def failure(failed: SrcliError) -> None:
+    """The same on one line, for one picture of many."""
+    told = Text.assemble(("error: ", "bold red"), shown(str(failed)))
+    err.print(told.append(f" ({shown(failed.hint)})", "dim"))
 
 
 def interrupted() -> None:
     """The user stopped the work."""
     err.print(Text("interrupted: nothing half done was kept", "bold"))
+
+
+def stopping() -> None:
+    """Said from a signal handler, so straight to the terminal: Rich may be in the middle."""
+    os.write(2, b"\nstopping after the pictures under way; once more to stop at once\n")
+
+
+def shown(text: str) -> str:
+    """A text on one line that any terminal takes, whatever bytes a file name has.
+
+    >>> shown("new\\nline, \\udcff, é")
+    'new\\\\nline, \\\\udcff, é'
+    """
+    legible = "".join(
+        character if character.isprintable() else _escaped(character) for character in text
+    )
+    return legible if _is_encodable(legible, err.encoding) else ascii(legible)[1:-1]
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def _is_encodable(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True

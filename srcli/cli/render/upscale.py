@@ -1,65 +1,59 @@
-"""What `srcli upscale` shows: one line before, a bar meanwhile, one line after; or JSON."""
+"""What `srcli upscale` shows: lines and bars on stderr, or JSON on stdout."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
-from rich.progress import TimeRemainingColumn as RemainingColumn
-from rich.text import Text
-
 from srcli.cli import render
-from srcli.cli.render import weights
-from srcli.errors import SrcliError
+from srcli.cli.interrupts import INTERRUPTED
+from srcli.cli.render import records, weights
+from srcli.cli.render.bars import Bars, duration
+from srcli.errors import DiskFullError, SrcliError
 from srcli.services.observer import Observer
 from srcli.services.observer import Progress as Done
 
 if TYPE_CHECKING:  # these import torch
     from srcli.services.batch import Outcome
+    from srcli.services.dryrun import Forecast, Planned
     from srcli.services.engine import Engine
-    from srcli.services.upscale import Job, UpscaleReport
+    from srcli.services.job import Job
+    from srcli.services.upscale import UpscaleReport
     from srcli.services.weights import Event
 
-STEP_DIGITS = 3
+MOST_NAMED = 20  # failed pictures in the summary; the journal has all
 
 
 class UpscaleView(Observer):
     """Shows a run of `srcli upscale` in the way asked for, and counts how it went."""
 
-    def __init__(self, *, json: bool, quiet: bool, verbose: bool, files: int) -> None:
-        self._json, self._verbose = json, verbose
-        self._talks = not json and not quiet
-        self._files = files
+    def __init__(self, *, json: bool, quiet: bool, verbose: bool, is_many: bool) -> None:
+        self.is_json, self.is_many = json, is_many
+        self.was_interrupted = False
+        self._verbose, self._talks = verbose, not json and not quiet
         self._engine: Engine | None = None
-        self._failures: list[SrcliError] = []
-        self._done = 0
-        self._seconds = perf_counter()
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[tiles]}"),
-            TextColumn("{task.fields[speed]}"),
-            RemainingColumn(),
-            console=render.err,
-            transient=True,
-            disable=not (self._talks and render.err.is_terminal),
-        )
+        self._files = self._done = self._skipped = 0
+        self._failures: list[tuple[str, SrcliError]] = []
+        self._started = perf_counter()
+        self._bars = Bars(is_shown=self._talks, is_many=is_many)
+        self.wants_megapixels = is_many and self._bars.is_shown
         self._fetching = ExitStack()
         self._on_weights = self._fetching.enter_context(weights.events()) if self._talks else None
-        self._task: TaskID | None = None
-        self._started = 0.0
 
     @property
     def exit_code(self) -> int:
-        """0, the only input's own code, or 1 when some of several failed."""
+        """0, the only input's own code, 5 for a full disk, or 1 when some of several failed."""
+        if self.was_interrupted:
+            return INTERRUPTED
         if not self._failures:
             return 0
-        return self._failures[0].exit_code if self._files == 1 else 1
+        if not self.is_many:
+            return self._failures[0][1].exit_code
+        is_full = any(isinstance(error, DiskFullError) for _, error in self._failures)
+        return DiskFullError.exit_code if is_full else 1
 
     def __enter__(self) -> Self:
         return self
@@ -71,14 +65,14 @@ class UpscaleView(Observer):
         traceback: TracebackType | None,
     ) -> None:
         self._fetching.close()
-        self._bar.stop()
-        if error is not None and not isinstance(error, SrcliError):
+        self._bars.stop()
+        if error is not None and not isinstance(error, SrcliError) and not self.was_interrupted:
             return
-        if self._json:
-            render.json_line(self._summary(error))
-        elif self._talks and self._files > 1:
-            failed = len(self._failures)
-            render.note(f"{self._done} of {self._files} done, {failed} failed")
+        known = error if isinstance(error, SrcliError) else None
+        if self.is_json:
+            render.json_line(self._summary(known))
+        elif self._talks and self.is_many and known is None and self._files:
+            self._conclude()
 
     def weights_event(self, event: Event) -> None:
         if self._on_weights is not None:
@@ -87,102 +81,150 @@ class UpscaleView(Observer):
     def engine_ready(self, engine: Engine) -> None:
         self._engine = engine
         self._fetching.close()  # its bar makes room for ours
-        self._bar.start()
+        self._bars.start()
+        if self._talks and self.is_many:
+            name = f"{engine.loaded.name} x{engine.scale}"
+            render.note(f"{engine.device} {engine.precision}, {name}")
 
-    def opened(self, job: Job, plan: str) -> None:
-        if not self._talks or self._engine is None:
+    def listed(self, sources: Sequence[str]) -> None:
+        self._files += len(sources)
+        self._bars.add(sources)
+
+    def measured(self, source: str, megapixels: float) -> None:
+        self._bars.measure(source, megapixels)
+
+    def opened(self, job: Job, engine: Engine) -> None:
+        if not self._talks:
             return
-        engine, picture = self._engine, job.picture
-        native = "" if job.passes == 1 else f" run {job.passes} times"
-        resized = "" if _is_native(job) else f", resized to x{job.scale:.4g}"
-        render.note(
-            f"{job.source}  {picture.width}x{picture.height} -> {job.width}x{job.height}"
-            f"  [{engine.device} {engine.precision}, {engine.loaded.name} x{engine.scale}"
-            f"{native}{resized}, {plan}]"
-        )
+        if not self.is_many:
+            render.note(_introduction(job, engine))
         for text in job.notes:
-            self.note(text)
-        self._started = perf_counter()
-        self._task = self._bar.add_task(Path(job.source).name, total=1.0, tiles="", speed="")
+            self.note(f"{job.source}: {text}" if self.is_many else text)
+        self._bars.open(job.source)
 
-    def progressed(self, progress: Done) -> None:
-        if self._task is None:
-            return
-        elapsed = max(perf_counter() - self._started, 1e-6)
-        speed = progress.done * progress.megapixels / elapsed
-        self._bar.update(
-            self._task,
-            completed=progress.done,
-            tiles=f"{progress.tiles_done}/{progress.tiles}",
-            speed=f"{speed:.3f} MP/s",
-        )
+    def progressed(self, job: Job, progress: Done) -> None:
+        tiles = f"{progress.tiles_done}/{progress.tiles}"
+        self._bars.progress(job.source, progress.done, tiles, progress.megapixels)
 
     def note(self, text: str) -> None:
         if self._talks:
-            render.err.print(Text(f"note: {text}"))
+            render.note(f"note: {text}")
 
     def ended(self, outcome: Outcome) -> None:
         """Show how one input ended."""
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-            self._task = None
-        if outcome.error is not None:
-            self._failures.append(outcome.error)
-        else:
+        report = outcome.report
+        if report is not None:
             self._done += 1
-        if self._json:
-            render.json_line(_file_record(outcome, self._engine))
+            self._bars.measure(outcome.source, report.source_width * report.source_height / 1e6)
         elif outcome.error is not None:
-            render.error(outcome.error)
-        elif outcome.report is not None and self._talks:
-            self._report(outcome.report)
+            self._failures.append((outcome.source, outcome.error))
+        else:
+            self._skipped += 1
+        self._bars.end(outcome.source, was_worked_on=report is not None)
+        if self.is_json:
+            render.json_line(records.of_outcome(outcome, self._engine))
+        elif outcome.error is not None:
+            (render.failure if self.is_many else render.error)(outcome.error)
+        elif self._talks:
+            self._tell(outcome)
 
-    def _report(self, report: UpscaleReport) -> None:
-        size = f"{report.width}x{report.height}, {report.bytes / 1e6:.2f} MB"
-        render.note(f"{report.output}  {size}, {report.seconds:.1f} s")
-        if self._verbose:
-            render.note(f"weights sha256 {report.digest}")
+    def planned(self, planned: Planned) -> None:
+        """Show what would become of one input."""
+        if planned.error is not None:
+            self._failures.append((planned.source, planned.error))
+        if self.is_json:
+            render.json_line(records.of_plan(planned))
+        elif planned.error is not None:
+            render.failure(planned.error)
+        elif planned.is_done:
+            render.line(f"{planned.source}  is done: {planned.output}")
+        else:
+            size = f"{planned.source_width}x{planned.source_height}"
+            result = f"{planned.width}x{planned.height}, about {megabytes(planned.bytes)}"
+            render.line(f"{planned.source}  {size} -> {planned.output}  {result}")
+
+    def forecast(self, forecast: Forecast) -> None:
+        """Show what the whole run would take."""
+        if self.is_json:
+            render.json_line(records.of_forecast(forecast))
+            return
+        area = f"{forecast.megapixels:.2f} MP through the network"
+        render.line(f"{forecast.files} pictures to do, {area}")
+        if not forecast.files:
+            return
+        pace = f"{forecast.rate:.3f} MP/s, measured just now"
+        render.line(f"about {duration(forecast.seconds)} at {pace}")
+        free = f"{megabytes(forecast.free_bytes)} are free"
+        render.line(f"about {megabytes(forecast.bytes)} of results; {free}")
+
+    def _tell(self, outcome: Outcome) -> None:
+        """A line for each, except where the bars say enough."""
+        if self._bars.is_shown and self.is_many and not self._verbose:
+            return
+        ended = self._done + self._skipped + len(self._failures)
+        place = f"[{ended}/{self._files}] " if self.is_many else ""
+        if outcome.report is not None:
+            render.note(place + _conclusion(outcome.report))
+            if self._verbose and not self.is_many:
+                render.note(f"weights sha256 {outcome.report.digest}")
+        elif self._verbose:
+            render.note(f"{place}{outcome.skipped}  was done before")
+
+    def _conclude(self) -> None:
+        counts = [f"{self._done} done"]
+        counts += [f"{self._skipped} done before"] if self._skipped else []
+        counts += [f"{len(self._failures)} failed"] if self._failures else []
+        counts += [f"{self._left} left"] if self._left else []
+        render.note(f"{', '.join(counts)} in {duration(perf_counter() - self._started)}")
+        for source, _ in self._failures[:MOST_NAMED]:
+            render.note(f"failed: {source}")
+        if len(self._failures) > MOST_NAMED:
+            render.note(f"and {len(self._failures) - MOST_NAMED} more failed")
+        if self._left:
+            render.note("run the same command again to do the rest")
+
+    @property
+    def _left(self) -> int:
+        return max(self._files - self._done - self._skipped - len(self._failures), 0)
 
     def _summary(self, error: SrcliError | None) -> dict[str, object]:
-        failed = len(self._failures) if error is None else self._files - self._done
         return {
             "type": "summary",
             "files": self._files,
             "done": self._done,
-            "failed": failed,
-            "seconds": round(perf_counter() - self._seconds, STEP_DIGITS),
+            "skipped": self._skipped,
+            "failed": len(self._failures),
+            "left": self._left,
+            "seconds": round(perf_counter() - self._started, records.STEP_DIGITS),
             "exit_code": self.exit_code if error is None else error.exit_code,
             "error": None if error is None else str(error),
             "hint": None if error is None else error.hint,
         }
 
 
-def _is_native(job: Job) -> bool:
-    exact = job.native_factor
-    return (job.height, job.width) == (job.picture.height * exact, job.picture.width * exact)
+def megabytes(size: int) -> str:
+    """A size as people say it.
+
+    >>> megabytes(12_345), megabytes(3_456_789_000)
+    ('0.01 MB', '3456.79 MB')
+    """
+    return f"{size / 1e6:.2f} MB"
 
 
-def _file_record(outcome: Outcome, engine: Engine | None) -> dict[str, object]:
-    """The JSON object of one input; the same keys whether it went well or not."""
-    report, error = outcome.report, outcome.error
-    return {
-        "type": "file",
-        "source": outcome.source,
-        "output": report and report.output,
-        "width": report and report.width,
-        "height": report and report.height,
-        "model": engine and engine.loaded.name,
-        "digest": engine and engine.loaded.digest,
-        "scale": report and report.scale,
-        "passes": report and report.passes,
-        "device": engine and str(engine.device),
-        "precision": engine and str(engine.precision),
-        "plan": report and report.plan,
-        "tiles": report and report.tiles,
-        "bytes": report and report.bytes,
-        "seconds": report and round(report.seconds, STEP_DIGITS),
-        "notes": list(report.notes) if report else [],
-        "status": "done" if error is None else "failed",
-        "error": None if error is None else str(error),
-        "hint": None if error is None else error.hint,
-    }
+def _introduction(job: Job, engine: Engine) -> str:
+    picture = job.picture
+    plan = engine.plan(picture.height, picture.width).describe()
+    native = "" if job.passes == 1 else f" run {job.passes} times"
+    exact = (picture.height * job.native_factor, picture.width * job.native_factor)
+    resized = "" if (job.height, job.width) == exact else f", resized to x{job.scale:.4g}"
+    return (
+        f"{job.source}  {picture.width}x{picture.height} -> {job.width}x{job.height}"
+        f"  [{engine.device} {engine.precision}, {engine.loaded.name} x{engine.scale}"
+        f"{native}{resized}, {plan}]"
+    )
+
+
+def _conclusion(report: UpscaleReport) -> str:
+    size = f"{report.width}x{report.height}"
+    weight = f", {megabytes(report.bytes)}" if report.bytes else ""
+    return f"{report.output}  {size}{weight}, {report.seconds:.1f} s"

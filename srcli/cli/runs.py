@@ -1,0 +1,66 @@
+"""Which of the services an upscale command calls, and what it listens to meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from srcli.cli import interrupts, streams
+from srcli.cli.interrupts import Interrupted
+
+if TYPE_CHECKING:  # the services import torch
+    from srcli.cli.render.upscale import UpscaleView
+    from srcli.services.request import UpscaleRequest
+
+
+def run(
+    request: UpscaleRequest, inputs: Sequence[Path], output: str | None, view: UpscaleView
+) -> None:
+    """Enlarge what was named, and show it."""
+    if streams.is_piped(inputs, output):
+        _run_piped(request, inputs, output, view)
+    else:
+        _run_files(request, inputs, output, view)
+
+
+def preview(
+    request: UpscaleRequest, inputs: Sequence[Path], output: str | None, view: UpscaleView
+) -> None:
+    """Show what would be done."""
+    from srcli.services.dryrun import Forecast, preview_files
+
+    for each in preview_files(request, inputs, output, view):
+        if isinstance(each, Forecast):
+            view.forecast(each)
+        else:
+            view.planned(each)
+
+
+def _run_piped(
+    request: UpscaleRequest, inputs: Sequence[Path], output: str | None, view: UpscaleView
+) -> None:
+    from srcli.services.batch import upscale_stream
+
+    with streams.piped(inputs, output, json=view.is_json) as (source, target):
+        view.ended(upscale_stream(request, source, target, view))
+
+
+def _run_files(
+    request: UpscaleRequest, inputs: Sequence[Path], output: str | None, view: UpscaleView
+) -> None:
+    from srcli.services.batch import upscale_files
+    from srcli.services.stop import Stop
+
+    if not view.is_many:  # an interrupt may strike at once: nothing else is under way
+        for outcome in upscale_files(request, inputs, output, view):
+            view.ended(outcome)
+        return
+    stop = Stop()
+    with interrupts.gracefully(stop):
+        for outcome in upscale_files(request, inputs, output, view, stop=stop):
+            view.ended(outcome)
+        was_interrupted = interrupts.was_heard()
+    if was_interrupted and not request.folder.watch:
+        view.was_interrupted = True
+        raise Interrupted

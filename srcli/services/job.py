@@ -1,0 +1,249 @@
+"""A picture on its way from file to file: header read, size and place settled, pixels ahead."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import BinaryIO, Self, TypeAlias
+
+import numpy as np
+
+from srcli import __version__
+from srcli.errors import UsageError
+from srcli.io.alpha import AlphaKind, AlphaMode
+from srcli.io.decoded import PIXEL_LIMIT
+from srcli.io.drift import ColorFix
+from srcli.io.encode import WriteOptions, spool_dtype, target_dtype
+from srcli.io.formats import PictureFormat, check_target, limits_of
+from srcli.io.pictures import Picture, open_picture
+from srcli.io.profiles import IccMode
+from srcli.io.spool import MEMORY_LIMIT, Spool, SpoolDtype
+from srcli.io.vips import reading
+from srcli.services.engine import Engine
+from srcli.services.rows import AlphaSource, ColourSource
+from srcli.services.sizes import TargetSize, passes_for
+from srcli.services.targets import Place, Target, check_place, check_room, choose_format, settle
+
+AHEAD_LIMIT = 256 << 20  # bytes of samples decoded before the network asks for them
+
+Source: TypeAlias = Path | BinaryIO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureOptions:
+    """What the result shall be; None keeps what the input is."""
+
+    size: TargetSize = field(default_factory=TargetSize)
+    format: PictureFormat | None = None
+    quality: int | None = None  # 1 to 100, of formats that lose something
+    alpha: AlphaMode = AlphaMode.NETWORK
+    icc: IccMode = IccMode.KEEP
+    color_fix: ColorFix = ColorFix.AUTO
+    metadata: bool = True
+    strength: float = 1.0  # share of the network against a plain Lanczos enlargement
+    max_pixels: int = PIXEL_LIMIT  # of an input; more is taken for a decompression bomb
+    suffix: str | None = None  # of the output's name; None is "_x4" and the like
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise UsageError(f"--strength {self.strength} cannot be", hint="it goes from 0 to 1")
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise UsageError(f"--quality {self.quality} cannot be", hint="it goes from 1 to 100")
+
+
+@dataclass(slots=True)
+class PageRows:
+    """What the network reads of one page."""
+
+    colour: ColourSource
+    alpha: AlphaSource | None  # where the network enlarges it
+
+    @classmethod
+    def of(cls, job: Job, index: int) -> Self:
+        page = job.picture.page(index)
+        return cls(ColourSource(page), AlphaSource(page) if job.enlarges_alpha else None)
+
+    @property
+    def nbytes(self) -> int:
+        return self.colour.nbytes + (self.alpha.nbytes if self.alpha else 0)
+
+    def read_ahead(self) -> None:
+        self.colour.read_ahead()
+        if self.alpha:
+            self.alpha.read_ahead()
+
+
+@dataclass(slots=True)
+class Job:
+    """A picture on its way; `close` frees its memory and temporary files."""
+
+    picture: Picture
+    height: int  # of the result
+    width: int
+    passes: int
+    native_factor: int  # what all passes enlarge by
+    options: PictureOptions
+    write: WriteOptions
+    notes: list[str]
+    source: str = ""
+    target: Path | BinaryIO | None = None
+    pages: int = 1  # that are written
+    decode_seconds: float = 0.0
+    network_seconds: float = 0.0
+    work_folder: Path | None = None  # for large spools; None: beside the result, else $TMPDIR
+    resources: ExitStack = field(default_factory=ExitStack)
+    ahead: dict[int, PageRows] = field(default_factory=dict)  # pages decoded before their turn
+    results: list[tuple[Spool, Spool | None]] = field(default_factory=list)
+    plan: str = ""
+    tiles: int = 0
+
+    @property
+    def kind(self) -> PictureFormat:
+        """What is written; arrays are finished as TIFF would be, which holds everything."""
+        return self.write.format or PictureFormat.TIFF
+
+    @property
+    def folder(self) -> Path | None:
+        """Where large spools go: to the disk that the result goes to. None: where $TMPDIR says."""
+        parent = self.target.parent if isinstance(self.target, Path) else None
+        beside = parent if parent is not None and parent.is_dir() else None
+        return self.work_folder or beside
+
+    @property
+    def spool_dtype(self) -> SpoolDtype:
+        """The samples of its colour spools."""
+        factor = self.native_factor
+        native = self.picture.height * factor, self.picture.width * factor
+        return spool_dtype(self.picture, self.kind, self.write, native)
+
+    @property
+    def spool_limit(self) -> int:
+        """Bytes that the spool of one page may take in memory."""
+        return MEMORY_LIMIT // self.pages
+
+    @property
+    def sample_bytes(self) -> int:
+        """Of the result, in memory."""
+        channels = (1 if self.picture.is_gray else 3) + self.keeps_alpha
+        depth = np.dtype(target_dtype(self.kind, self.picture.dtype)).itemsize
+        return self.pages * self.height * self.width * channels * depth
+
+    @property
+    def keeps_alpha(self) -> bool:
+        """Whether the result can be seen through."""
+        return not self.picture.is_opaque and self.options.alpha is not AlphaMode.DROP
+
+    @property
+    def scale(self) -> float:
+        """How much larger the result is."""
+        return max(self.height / self.picture.height, self.width / self.picture.width)
+
+    @property
+    def enlarges_alpha(self) -> bool:
+        """Whether the network runs over the transparency too."""
+        is_varying = self.picture.alpha is AlphaKind.VARYING
+        return is_varying and self.options.alpha is AlphaMode.NETWORK
+
+    @property
+    def megapixels(self) -> float:
+        """Of the source, all pages that are written."""
+        return self.picture.height * self.picture.width * self.pages / 1e6
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory that it takes until it is written, at most: samples (twice) and results."""
+        area = self.picture.height * self.picture.width
+        channels = 3 + (self.picture.alpha is not AlphaKind.NONE)
+        read = self.pages * area * channels * np.dtype(self.picture.dtype).itemsize
+        spool = area * self.native_factor**2 * channels * np.dtype(self.spool_dtype).itemsize
+        return 2 * min(read, AHEAD_LIMIT) + self.pages * min(spool, self.spool_limit)
+
+    def close(self) -> None:
+        self.ahead.clear()
+        self.resources.close()
+
+
+def name_of(source: Source) -> str:
+    """What a source is called: its path, or `-` for a stream."""
+    return str(source) if isinstance(source, Path) else "-"
+
+
+def open_job(engine: Engine, source: Source, target: Target, options: PictureOptions) -> Job:
+    """Read the header, settle size and place, and refuse now what could not be written later."""
+    started = perf_counter()
+    picture = open_picture(source, icc=options.icc, pixel_limit=options.max_pixels)
+    path = source if isinstance(source, Path) else None
+    height, width = options.size.resolve(picture.height, picture.width, engine.scale)
+    if isinstance(target, Path | Place):
+        factor = max(height / picture.height, width / picture.width)
+        suffix = options.suffix if options.suffix is not None else f"_x{factor:.3g}"
+        ending = path.suffix if path else ""
+        target = settle(target, ending, options.format, suffix, picture.format)
+        check_place(path, target, overwrite=options.overwrite)
+    named = target if isinstance(target, Path) else None
+    kind = choose_format(named, options.format, picture.format)
+    job = plan_job(engine, picture, options, kind)
+    job.source, job.target = name_of(source), target
+    job.pages = picture.pages if limits_of(kind).has_pages else 1
+    with reading(picture.name):  # alpha is looked at, so pixels are decoded
+        job.notes += check_target(
+            kind, (height, width), picture.dtype, has_alpha=job.keeps_alpha, pages=job.pages
+        )
+        if named is not None:
+            check_room(named, job.sample_bytes, kind)
+    job.decode_seconds = perf_counter() - started
+    return job
+
+
+def plan_job(
+    engine: Engine, picture: Picture, options: PictureOptions, kind: PictureFormat | None
+) -> Job:
+    """What is to be done with an opened picture, wherever it came from and goes to."""
+    height, width = options.size.resolve(picture.height, picture.width, engine.scale)
+    factor = max(height / picture.height, width / picture.width)
+    passes = passes_for(factor, engine.scale)
+    notes = list(picture.notes)
+    if engine.scale == 1 and factor != 1:
+        notes.append(f"{engine.loaded.name} does not enlarge: resized by Lanczos to x{factor:.3g}")
+    write = WriteOptions(
+        format=kind,
+        size=(height, width),
+        quality=options.quality,
+        alpha=options.alpha,
+        strength=options.strength,
+        icc=options.icc,
+        metadata=options.metadata,
+        color_fix=options.color_fix,
+        software=f"srcli {__version__} ({engine.loaded.name})",
+    )
+    return Job(
+        picture=picture,
+        height=height,
+        width=width,
+        passes=passes,
+        native_factor=engine.scale**passes,
+        options=options,
+        write=write,
+        notes=notes,
+    )
+
+
+def read_ahead(job: Job, limit: int = AHEAD_LIMIT) -> None:
+    """Decode the first pages, as many as fit in `limit` bytes, so that the network finds them.
+
+    Raises ImageError where the file is damaged.
+    """
+    started = perf_counter()
+    held = 0
+    for index in range(job.pages):
+        with reading(job.picture.name):
+            rows = PageRows.of(job, index)
+            held += rows.nbytes
+            if held > limit:
+                break
+            rows.read_ahead()
+        job.ahead[index] = rows
+    job.decode_seconds += perf_counter() - started

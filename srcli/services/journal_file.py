@@ -1,0 +1,142 @@
+"""The journal as a file: its schema, its lock, its errors, and paths as SQLite keeps them."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from filelock import FileLock, Timeout
+
+from srcli.errors import DiskFullError, OutputError
+
+JOURNAL_NAME = ".srcli-journal.sqlite"
+LOCK_NAME = ".srcli-journal.lock"
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE settings (fingerprint TEXT PRIMARY KEY, meaning TEXT NOT NULL);
+CREATE TABLE pictures (
+    source, settings TEXT REFERENCES settings, model TEXT,
+    bytes INTEGER, stamp TEXT, sha256 TEXT,
+    status TEXT NOT NULL CHECK (status IN ('running', 'done', 'failed', 'stopped')),
+    output, output_bytes INTEGER,
+    error TEXT, hint TEXT, seconds REAL,
+    tries INTEGER NOT NULL DEFAULT 1,
+    changed TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ')),
+    PRIMARY KEY (source, settings, model)
+);
+CREATE INDEX pictures_by_output ON pictures (output);
+"""
+Text: TypeAlias = str | bytes  # a path as SQLite keeps it: bytes where it is no UTF-8
+
+
+def take_lock(folder: Path) -> FileLock:
+    """Keep other processes out of the folder's journal. Raises OutputError where one is in."""
+    lock = FileLock(folder / LOCK_NAME, thread_local=False)  # taken and given back by any thread
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise OutputError(
+            f"another srcli is at work on {folder}",
+            hint="wait until it is done, or choose another folder with --output",
+        ) from None
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be written: {error.strerror}",
+            hint="choose another folder with --output, or use --no-journal",
+        ) from None
+    return lock
+
+
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """An existing journal, to look at."""
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None)
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """The journal at `path`, made if need be. Raises OutputError where its schema is another."""
+    database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")  # a row must outlive a power cut, too
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            database.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
+        elif version != SCHEMA_VERSION:
+            raise OutputError(
+                f"{path} was made by another version of srcli (schema {version})",
+                hint="use that version, or --no-journal, or move the journal away",
+            )
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """What SQLite says about the file, in our words. A mistake in our SQL stays a bug."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if primary == sqlite3.SQLITE_FULL:
+            raise DiskFullError(
+                f"no space left to write {path}", hint="free some space, then run it again"
+            ) from error
+        if primary in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            raise OutputError(
+                f"{path} is damaged: {error}", hint="delete it: what is done will be done again"
+            ) from error
+        if primary in (
+            *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR),
+            *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY),
+        ):
+            raise OutputError(
+                f"{path} cannot be written: {error}", hint="choose another --output folder"
+            ) from error
+        raise
+
+
+def partials_of(output: Path) -> list[Path]:
+    """What `io.files.replacing` left beside `output` when its process was killed."""
+    stem, suffix = re.escape(output.stem[:40]), re.escape(output.suffix)
+    name = re.compile(rf"\.{stem}\.[0-9a-f]{{8}}\.partial{suffix}")
+    if not output.parent.is_dir():
+        return []
+    return [path for path in output.parent.iterdir() if name.fullmatch(path.name)]
+
+
+def to_text(path: Path) -> Text:
+    """A path as SQLite keeps it.
+
+    >>> to_text(Path("a/é.png")), to_path(to_text(Path("a")))
+    ('a/é.png', PosixPath('a'))
+    """
+    text = path.as_posix()
+    return text if is_text(text) else os.fsencode(text)
+
+
+def to_path(text: Text) -> Path:
+    """The path that `to_text` made a value of."""
+    return Path(os.fsdecode(text))
+
+
+def is_text(text: str) -> bool:
+    """Whether a name is text, not bytes of some other encoding in disguise."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def plain(text: str) -> str:
+    """Text that can be encoded, whatever file names are in it."""
+    return text.encode(errors="backslashreplace").decode()

@@ -1,0 +1,196 @@
+"""The folder's production line: decode, network and encode of different pictures at once.
+
+A picture that fails, ends with its reason, and the others go on. What every picture holds in
+memory is counted at a gate, so that a folder needs what its largest picture needs, or the gate's
+limit, whichever is more.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import psutil
+
+from srcli.errors import DiskFullError, SrcliError
+from srcli.services.engine import Engine
+from srcli.services.gate import Gate
+from srcli.services.job import Job, PictureOptions, open_job, read_ahead
+from srcli.services.observer import Observer
+from srcli.services.pipeline import Stage, run_stages
+from srcli.services.stop import Stop, StoppedError
+from srcli.services.tasks import Task
+from srcli.services.upscale import UpscaleReport, finish_job, run_job
+
+LEAST_GATE, MOST_GATE = 256 << 20, 4 << 30  # bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one input ended: with a report, with the error that stopped it, or done before."""
+
+    source: str
+    report: UpscaleReport | None = None
+    error: SrcliError | None = None
+    skipped: str | None = None  # the output of an earlier run
+
+
+@dataclass(slots=True)
+class Parcel:
+    """A task on the line."""
+
+    task: Task
+    job: Job | None = None
+    engine: Engine | None = None  # that ran it
+    held: int | None = None  # bytes at the gate
+    has_begun: bool = False  # in the journal
+    outcome: Outcome | None = None  # None at the end: given up
+
+
+class Line:
+    """Runs tasks through one engine or several, each with a thread of its own."""
+
+    def __init__(
+        self,
+        engines: Sequence[Engine],
+        options: PictureOptions,
+        observer: Observer,
+        stop: Stop,
+        *,
+        fail_fast: bool = False,
+    ) -> None:
+        self._engines, self._options, self._observer = engines, options, observer
+        self._stop, self._is_strict = stop, fail_fast
+        self._gate = Gate(gate_limit())
+        self._bugs: list[Exception] = []
+
+    def outcomes(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        """Each task's outcome, as they end; those given up after `stop` have none.
+
+        Raises the first bug met, after everything else was done.
+        """
+        codecs = codec_threads(os.cpu_count() or 1)
+        stages = [
+            Stage("decode", [partial(self._guard, self._decode)] * codecs.decode),
+            Stage("network", self._networks(), queue=2 * len(self._engines)),
+            Stage("encode", [partial(self._guard, self._encode)] * codecs.encode),
+        ]
+        for parcel in run_stages(map(Parcel, tasks), stages, self._stop):
+            if parcel.outcome is not None:
+                yield parcel.outcome
+        if self._bugs:
+            raise self._bugs[0]
+
+    def _networks(self) -> list[Callable[[Parcel], bool]]:
+        return [partial(self._guard, partial(self._enlarge, engine)) for engine in self._engines]
+
+    def _guard(self, step: Callable[[Parcel], bool], parcel: Parcel) -> bool:
+        """Run one step; whatever ends the parcel here also frees what it holds."""
+        try:
+            if step(parcel):
+                return True
+        except StoppedError:
+            self._give_up(parcel)
+        except SrcliError as error:
+            self._fail(parcel, error)
+        except Exception as bug:  # not hidden: raised when the other pictures are done
+            self._bugs.append(bug)
+            message = f"{parcel.task.name}: {type(bug).__name__}: {bug}"
+            self._fail(parcel, SrcliError(message, hint="this is a bug of srcli: please report it"))
+        self._free(parcel)
+        return False
+
+    def _decode(self, parcel: Parcel) -> bool:
+        task, journal = parcel.task, parcel.task.journal
+        if task.problem is not None:
+            raise task.problem
+        options = self._options
+        if journal is not None and isinstance(task.source, Path):
+            before = None if options.overwrite else journal.finished(task.source)
+            if before is not None:
+                return self._skip(parcel, before)
+            options = replace(options, overwrite=True)  # the journal knows what may be replaced
+        job = parcel.job = open_job(self._engines[0], task.source, task.target, options)
+        if journal is not None and isinstance(task.source, Path) and isinstance(job.target, Path):
+            before = journal.begin(task.source, job.target, overwrite=self._options.overwrite)
+            if before is not None:
+                return self._skip(parcel, before)
+            parcel.has_begun = True
+        self._gate.enter(job.held_bytes)
+        parcel.held = job.held_bytes
+        self._go_on_or_stop()
+        read_ahead(job)
+        return True
+
+    def _enlarge(self, engine: Engine, parcel: Parcel) -> bool:
+        assert parcel.job is not None
+        self._go_on_or_stop()
+        parcel.engine = engine
+        run_job(engine, parcel.job, self._observer, self._stop)
+        return True
+
+    def _encode(self, parcel: Parcel) -> bool:
+        """What the network has done is written even while the run is being stopped."""
+        assert parcel.job is not None and parcel.engine is not None
+        report = finish_job(parcel.engine, parcel.job)
+        journal = parcel.task.journal
+        if journal is not None and isinstance(parcel.task.source, Path):
+            journal.done(parcel.task.source, Path(report.output), report.seconds)
+        parcel.outcome = Outcome(source=parcel.task.name, report=report)
+        return False
+
+    def _skip(self, parcel: Parcel, output: Path) -> bool:
+        parcel.outcome = Outcome(source=parcel.task.name, skipped=str(output))
+        return False
+
+    def _fail(self, parcel: Parcel, error: SrcliError) -> None:
+        parcel.outcome = Outcome(source=parcel.task.name, error=error)
+        is_full = isinstance(error, DiskFullError)
+        if self._is_strict or is_full:
+            self._stop.set()
+        journal = parcel.task.journal
+        if journal is not None and isinstance(parcel.task.source, Path) and not is_full:
+            journal.failed(parcel.task.source, error)
+
+    def _give_up(self, parcel: Parcel) -> None:
+        journal = parcel.task.journal
+        if parcel.has_begun and journal is not None and isinstance(parcel.task.source, Path):
+            journal.stopped(parcel.task.source)
+
+    def _free(self, parcel: Parcel) -> None:
+        if parcel.job is not None:
+            parcel.job.close()
+            parcel.job = None
+        if parcel.held is not None:
+            self._gate.leave(parcel.held)
+            parcel.held = None
+
+    def _go_on_or_stop(self) -> None:
+        if self._stop.is_set():
+            raise StoppedError
+
+
+@dataclass(frozen=True, slots=True)
+class CodecThreads:
+    """How many threads decode, and how many encode."""
+
+    decode: int
+    encode: int
+
+
+def codec_threads(cores: int) -> CodecThreads:
+    """Enlarged pictures are several times as much work to write as their sources to read.
+
+    >>> codec_threads(2), codec_threads(16)
+    (CodecThreads(decode=1, encode=2), CodecThreads(decode=4, encode=12))
+    """
+    decode = max(cores // 4, 1)
+    return CodecThreads(decode, max(cores - decode, 2))
+
+
+def gate_limit() -> int:
+    """Bytes that pictures under way may hold together: a quarter of what is free."""
+    return min(max(psutil.virtual_memory().available // 4, LEAST_GATE), MOST_GATE)

@@ -1,0 +1,104 @@
+"""Where each picture of a folder goes: the tree mirrored, no two results with one name.
+
+photos/a.jpg              OUT/a_x4.jpg
+photos/trip/b.png         OUT/trip/b_x4.png
+photos/c.jpg  --format png    OUT/c.jpg_x4.png   (they would both be c_x4.png,
+photos/c.tif  --format png    OUT/c.tif_x4.png    so both keep their suffix in the name)
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, count
+from pathlib import Path
+from typing import TypeAlias
+
+from srcli.io.formats import HEAD_BYTES, PictureFormat, format_of_name, sniff
+from srcli.services.folder import Found
+from srcli.services.targets import Place, ending_for
+
+Key: TypeAlias = tuple[Path, str, str]  # folder, stem and ending of a result, without case
+
+
+def mirror(
+    found: Sequence[Found], output: Path | None, kind: PictureFormat | None = None
+) -> list[Place]:
+    """A place for each picture, in the tree below `output`, or beside it where that is None.
+
+    Several input folders get a folder each below `output`. `kind` is the format asked for.
+    Names are compared without case, so that a tree can move to a disk that ignores it.
+    """
+    roots = _folder_names({one.root for one in found if one.root is not None})
+    places = [Place(_folder(one, output, roots), one.path.stem) for one in found]
+    keys = _keys(found, places, kind)
+    sharing = Counter(keys)
+    distinct = [
+        replace(place, stem=one.path.name) if sharing[key] > 1 else place
+        for one, place, key in zip(found, places, keys, strict=True)
+    ]
+    return _numbered(distinct, _keys(found, distinct, kind))
+
+
+def _folder(one: Found, output: Path | None, roots: dict[Path, str]) -> Path:
+    if output is None:
+        return one.path.parent
+    if one.root is None:
+        return output
+    return output / roots[one.root] / one.below
+
+
+def _folder_names(roots: set[Path]) -> dict[Path, str]:
+    """The folder below the output for each input folder: none for an only one."""
+    if len(roots) < 2:
+        return dict.fromkeys(roots, "")
+    names: dict[Path, str] = {}
+    for root in sorted(roots):
+        taken = {name.casefold() for name in names.values()}
+        candidates = _numbers(root.resolve().name or "root")
+        names[root] = next(name for name in candidates if name.casefold() not in taken)
+    return names
+
+
+def _keys(found: Sequence[Found], places: Sequence[Place], kind: PictureFormat | None) -> list[Key]:
+    """What must differ between two results. Files are looked into only where names are close."""
+    close = Counter((place.folder, place.stem.casefold()) for place in places)
+    return [
+        _key(place, _ending(one.path, kind, close[place.folder, place.stem.casefold()] > 1))
+        for one, place in zip(found, places, strict=True)
+    ]
+
+
+def _key(place: Place, ending: str) -> Key:
+    return place.folder, place.stem.casefold(), ending.casefold()
+
+
+def _ending(path: Path, kind: PictureFormat | None, look: bool) -> str:
+    wanted = kind or (_really(path) if look else None) or format_of_name(path)
+    return ending_for(path.suffix, wanted or PictureFormat.OTHER)
+
+
+def _really(path: Path) -> PictureFormat | None:
+    try:
+        with path.open("rb") as file:
+            return sniff(file.read(HEAD_BYTES))
+    except OSError:  # told when the picture's turn comes
+        return None
+
+
+def _numbered(places: Sequence[Place], keys: Sequence[Key]) -> list[Place]:
+    """The last resort, for `A.jpg` beside `a.jpg`: `A.jpg`, `a.jpg-2`."""
+    taken: set[Key] = set()
+    settled = []
+    for place, (folder, _, ending) in zip(places, keys, strict=True):
+        places_to_try = (Place(folder, stem) for stem in _numbers(place.stem))
+        free = next(each for each in places_to_try if _key(each, ending) not in taken)
+        taken.add(_key(free, ending))
+        settled.append(free)
+    return settled
+
+
+def _numbers(name: str) -> Iterator[str]:
+    """`a`, `a-2`, `a-3` and so on."""
+    return chain([name], (f"{name}-{number}" for number in count(2)))

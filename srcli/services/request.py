@@ -1,0 +1,89 @@
+"""What a run is asked to do, checked before anything is fetched for it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from srcli.errors import ImageError, UsageError
+from srcli.services.devices import expand_devices
+from srcli.services.engine import Engine, EngineOptions
+from srcli.services.job import PictureOptions
+from srcli.services.network import DEFAULT_MODEL, LoadedNetwork, blend, load_network, parse_blend
+from srcli.services.observer import Observer
+from srcli.services.targets import is_folder
+from srcli.services.tasks import FolderOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpscaleRequest:
+    """Everything about a run but its inputs and outputs."""
+
+    model: str = DEFAULT_MODEL
+    blend: str | None = None  # OTHER=SHARE
+    offline: bool | None = None  # None: as the environment says
+    trust: bool = False
+    engine: EngineOptions = field(default_factory=EngineOptions)
+    picture: PictureOptions = field(default_factory=PictureOptions)
+    folder: FolderOptions = field(default_factory=FolderOptions)
+
+
+def load_engines(request: UpscaleRequest, observer: Observer) -> list[Engine]:
+    """An engine for each device of the request. Raises WeightsError or UsageError."""
+    devices = expand_devices(request.engine.device)
+    loaded = _load(request, observer)
+    engines: list[Engine] = []
+    for device in devices:
+        # A network of its own for each: measuring the need of one must not disturb another.
+        own = replace(loaded, network=copy.deepcopy(loaded.network)) if engines else loaded
+        options = replace(request.engine, device=device)
+        engines.append(Engine(own, options, on_note=observer.note))
+        observer.engine_ready(engines[-1])
+    return engines
+
+
+def check_sources(sources: Sequence[Path], output: str | None, folder: FolderOptions) -> None:
+    """Refuse what cannot work for any input before weights are fetched for it."""
+    has_folder = any(source.is_dir() for source in sources)
+    if len(sources) > 1 and not has_folder and output is not None and not is_folder(output):
+        raise UsageError(
+            f"{len(sources)} pictures cannot all become {output}",
+            hint="name a folder with --output, ending in a slash",
+        )
+    if len(sources) == 1 and not sources[0].exists():
+        hint = f"look in {sources[0].parent.resolve()} for how it is spelled"
+        raise ImageError(f"{sources[0]} does not exist", hint=hint)
+    if has_folder:
+        _check_folder(output, folder)
+    elif folder.watch:
+        raise UsageError("there is no folder to watch", hint="name a folder with --watch")
+
+
+def _check_folder(output: str | None, folder: FolderOptions) -> None:
+    if output is not None and Path(output).is_file():
+        raise UsageError(
+            f"{output} is a file: the pictures of a folder cannot become it",
+            hint="name a folder with --output",
+        )
+    if output is None and not folder.journal:
+        raise UsageError(
+            "without a journal, results beside their sources would be enlarged again next time",
+            hint="name a folder with --output, or leave --no-journal out",
+        )
+
+
+def _load(request: UpscaleRequest, observer: Observer) -> LoadedNetwork:
+    names = [request.model]
+    share = 0.0
+    if request.blend is not None:
+        other, share = parse_blend(request.blend)
+        names.append(other)
+    loaded = [
+        load_network(
+            name, offline=request.offline, trust=request.trust, on_event=observer.weights_event
+        )
+        for name in names
+    ]
+    return loaded[0] if len(loaded) == 1 else blend(loaded[0], loaded[1], share)

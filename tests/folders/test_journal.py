@@ -1,0 +1,221 @@
+"""What the journal remembers, and what it refuses."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from srcli.errors import ImageError, OutputError, SrcliError
+from srcli.io.files import replacing
+from srcli.services.fingerprint import Settings
+from srcli.services.journal import JOURNAL_NAME, Journal, Status, results_in
+from srcli.services.journal_file import partials_of
+
+SETTINGS, MODEL = Settings('{"scale": 4}'), "digest"
+
+
+@pytest.fixture
+def out(tmp_path):
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def source(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"picture")
+    return tmp_path / "a.png"
+
+
+def finish(out, source, name="a_x4.png", content=b"larger", settings=SETTINGS, model=MODEL):
+    """Do one source as a run does; whether anything was left to do."""
+    with Journal(out, settings, model) as journal:
+        if journal.finished(source) or journal.begin(source, out / name, overwrite=False):
+            return False
+        (out / name).write_bytes(content)
+        journal.done(source, out / name, 1.0)
+        return True
+
+
+def test_what_is_done_is_not_done_again(out, source):
+    assert [finish(out, source), finish(out, source)] == [True, False]
+
+
+def test_another_time_alone_is_no_change_but_another_content_is(out, source):
+    finish(out, source)
+    os.utime(source, (1, 1))
+    assert not finish(out, source)
+    source.write_bytes(b"PICTURE")  # as long as before
+    assert finish(out, source)
+
+
+def test_an_output_that_is_gone_is_made_again(out, source):
+    finish(out, source)
+    (out / "a_x4.png").unlink()
+    assert finish(out, source)
+
+
+def test_an_output_that_somebody_changed_is_not_replaced(out, source):
+    finish(out, source)
+    (out / "a_x4.png").write_bytes(b"retouched by hand")
+    with pytest.raises(OutputError, match="was changed since"):
+        finish(out, source)
+
+
+@pytest.mark.parametrize(
+    "other", [{"settings": Settings('{"scale": 2}'), "name": "a_x2.png"}, {"model": "other"}]
+)
+def test_other_settings_or_another_network_are_other_work(out, source, other):
+    finish(out, source)
+    assert finish(out, source, **other)
+    assert not finish(out, source, **other)
+
+
+def test_two_scales_live_side_by_side(out, source):
+    x2 = {"settings": Settings('{"scale": 2}'), "name": "a_x2.png"}
+    assert [finish(out, source), finish(out, source, **x2)] == [True, True]
+    assert [finish(out, source), finish(out, source, **x2)] == [False, False]
+
+
+def test_a_killed_run_is_gone_over_again_and_may_replace_what_it_had_begun(out, source):
+    with Journal(out, SETTINGS, MODEL) as journal:
+        journal.begin(source, out / "a_x4.png", overwrite=False)
+        (out / "a_x4.png").write_bytes(b"whole, but nobody wrote that down")
+    assert finish(out, source)
+
+
+def test_a_file_that_the_journal_does_not_know_is_not_replaced(out, source):
+    (out / "a_x4.png").write_bytes(b"precious")
+    with Journal(out, SETTINGS, MODEL) as journal:
+        with pytest.raises(OutputError, match="exists already"):
+            journal.begin(source, out / "a_x4.png", overwrite=False)
+        assert journal.begin(source, out / "a_x4.png", overwrite=True) is None
+
+
+def test_a_failed_begin_does_not_make_a_file_ours(out, source):
+    with Journal(out, SETTINGS, MODEL) as journal:
+        journal.begin(source, out / "a_x4.png", overwrite=False)
+        journal.failed(source, ImageError("bad", hint="mend it"))
+        (out / "a_x4.png").write_bytes(b"precious")
+        with pytest.raises(OutputError, match="exists already"):
+            journal.begin(source, out / "a_x4.png", overwrite=False)
+
+
+def test_a_failure_keeps_its_reason_and_is_tried_again(out, source):
+    for _ in range(3):
+        with Journal(out, SETTINGS, MODEL) as journal:
+            assert journal.finished(source) is None
+            journal.failed(source, ImageError("no picture", hint="get another"))
+            row = journal.row(source)
+    assert (row.status, row.error, row.hint) == (Status.FAILED, "no picture", "get another")
+    assert row.tries == 3
+
+
+def test_a_changed_source_that_gets_another_name_leaves_no_stale_result(out, source):
+    finish(out, source, name="a_x2.5.png")
+    source.write_bytes(b"a smaller picture")
+    finish(out, source, name="a_x3.png")
+    assert [path.name for path in out.glob("*.png")] == ["a_x3.png"]
+
+
+def test_a_stale_result_that_somebody_changed_stays(out, source):
+    finish(out, source, name="a_x2.5.png")
+    (out / "a_x2.5.png").write_bytes(b"retouched by hand")
+    source.write_bytes(b"a smaller picture")
+    finish(out, source, name="a_x3.png")
+    assert (out / "a_x2.5.png").exists()
+
+
+def test_a_tree_that_moved_is_known_again_by_its_content(out, source, tmp_path):
+    finish(out, source)
+    moved = source.rename(tmp_path / "moved.png")
+    assert not finish(out, moved)  # the name of the result is the one it would get again
+    assert not finish(out, moved)
+    out.rename(tmp_path / "results")
+    assert not finish(tmp_path / "results", moved)
+
+
+def test_two_pictures_never_become_one_file(out, source, tmp_path):
+    finish(out, source)
+    other = tmp_path / "b.png"
+    other.write_bytes(b"another picture")
+    with Journal(out, SETTINGS, MODEL) as journal, pytest.raises(OutputError, match="another pict"):
+        journal.begin(other, out / "a_x4.png", overwrite=False)
+
+
+def test_a_second_process_is_told_that_the_first_is_at_work(out, source):
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from srcli.services.journal import Journal, Settings\n"
+        "try: Journal(Path(sys.argv[1]), Settings('{}'), 'm')\n"
+        "except Exception as error: print(error)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with Journal(out, SETTINGS, MODEL):
+        told = subprocess.run(
+            [sys.executable, "-c", program, str(out)],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=True,
+        )
+    assert "another srcli is at work on" in told.stdout
+
+
+def test_what_a_killed_run_left_half_written_is_swept_away_and_nothing_else(out, source):
+    long_name = "x" * 60 + " [1].png"
+    with Journal(out, SETTINGS, MODEL) as journal:
+        journal.begin(source, out / long_name, overwrite=False)
+    with replacing(out / long_name) as partial:
+        left = partial
+        left.write_bytes(b"half")
+        assert partials_of(out / long_name) == [left]
+    left.write_bytes(b"half")
+    stranger = out / ".other.0123abcd.partial.png"
+    stranger.write_bytes(b"somebody else's")
+    with Journal(out, SETTINGS, MODEL):
+        assert stranger.exists() and not left.exists()
+
+
+def test_names_of_any_bytes_are_kept(out, tmp_path):
+    source = tmp_path / os.fsdecode(b"\xff\n.png")
+    source.write_bytes(b"picture")
+    name = os.fsdecode(b"\xff\n_x4.png")
+    assert [finish(out, source, name), finish(out, source, name)] == [True, False]
+    assert results_in(out) == {out / name}
+
+
+def test_results_of_a_journal_can_be_read_while_it_is_in_use(out, source):
+    finish(out, source)
+    with Journal(out, SETTINGS, MODEL):
+        assert results_in(out) == {out / "a_x4.png"}
+    assert results_in(out.parent) == frozenset()
+
+
+def test_looking_needs_no_lock_and_writes_nothing(out, source):
+    assert Journal.peek(out, SETTINGS, MODEL) is None and not list(out.iterdir())
+    finish(out, source)
+    with Journal(out, SETTINGS, MODEL), Journal.peek(out, SETTINGS, MODEL) as seen:
+        assert seen.finished(source) == out / "a_x4.png"
+
+
+@pytest.mark.parametrize(
+    ("content", "phrase"), [(b"not a database at all" * 99, "damaged"), (None, "another version")]
+)
+def test_a_journal_that_cannot_be_used_is_named(out, content, phrase):
+    if content is None:
+        sqlite3.connect(out / JOURNAL_NAME).executescript("PRAGMA user_version = 99").close()
+    else:
+        (out / JOURNAL_NAME).write_bytes(content)
+    with pytest.raises(OutputError, match=phrase) as told:
+        Journal(out, SETTINGS, MODEL)
+    assert told.value.hint
+
+
+def test_a_vanished_source_is_an_error_of_that_source(out, source):
+    with Journal(out, SETTINGS, MODEL) as journal:
+        source.unlink()
+        with pytest.raises(SrcliError, match="cannot be looked at"):
+            journal.begin(source, out / "a_x4.png", overwrite=False)
