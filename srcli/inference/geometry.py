@@ -132,36 +132,37 @@ class TilePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamPlan:
-    """Bands of rows from top to bottom, exact. Everything in input pixels."""
+    """Bands of rows from top to bottom, exact."""
 
-    height: int
-    width: int
-    band: int
-    multiple: int = 1
-    halo: int = 0  # context, should the image have to be cut into strips
-    strips: TilePlan | None = None  # tall tiles, where a band of the whole width does not fit
+    band: int  # input rows
+    strips: TilePlan  # tall tiles where a band of the whole width does not fit, else one
 
     @property
     def kind(self) -> PlanKind:
         return PlanKind.STREAM
 
     @property
-    def tiles(self) -> int:
-        """How many bands there are, of all strips together."""
-        if self.strips is None:
-            return -(-self.height // self.band)
-        bands = sum(-(-part.read.length // self.band) for part in self.strips.rows)
-        return bands * len(self.strips.columns)
+    def is_cut(self) -> bool:
+        """Whether the image is too wide, and each strip is a stream of its own."""
+        return self.strips.tile < self.strips.width
 
     @property
-    def widest(self) -> int:
-        """The width of the widest stream."""
-        return self.width if self.strips is None else self.strips.largest[1]
+    def width(self) -> int:
+        """Of the widest stream."""
+        return self.strips.largest[1] if self.is_cut else self.strips.width
+
+    @property
+    def tiles(self) -> int:
+        """How many bands there are, of all strips together."""
+        if not self.is_cut:
+            return -(-self.strips.height // self.band)
+        bands = sum(-(-part.read.length // self.band) for part in self.strips.rows)
+        return bands * len(self.strips.columns)
 
     def describe(self) -> str:
         """For people: `stream, bands of 32 rows`."""
         bands = f"stream, bands of {self.band} rows"
-        if self.strips is None:
+        if not self.is_cut:
             return bands
         strips = self.strips
         return f"{bands} in {strips.tiles} strips of {strips.tile} px, halo {strips.halo}"

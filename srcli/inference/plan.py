@@ -19,7 +19,9 @@ WHOLE_AREA = 160 * 160
 # enough to do for all its cores.
 BAND_AREA = {"cpu": 8 * 1024, "cuda": 128 * 1024}
 SMALLEST_BAND, LARGEST_BAND = 8, 128
-STRIP_HEIGHT = 1024  # of a strip's core: what the host holds of the result at once
+# Strips are as tall as the host can hold of the result, all strips side by side, in float32.
+STRIP_BYTES = 1536 * 2**20
+BYTES_PER_PIXEL = 3 * 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,18 +87,22 @@ def plan_stream(height: int, width: int, network: Network, room: Room) -> Stream
             f"{network.traits.architecture} cannot be streamed in this way",
             hint="use --plan tiles; RRDB and Compact networks stream, without --tta",
         )
-    multiple = network.traits.multiple
-    step = SMALLEST_BAND * multiple
-    wanted = BAND_AREA.get(room.device.type, BAND_AREA["cuda"]) // width
-    wanted = min(wanted, LARGEST_BAND, height)
-    plan = StreamPlan(
+    traits = network.traits
+    tall = STRIP_BYTES // (BYTES_PER_PIXEL * traits.scale**2 * width)
+    strips = TilePlan(
         height=height,
         width=width,
-        band=-(-max(wanted, 1) // step) * step,
-        multiple=multiple,
-        halo=network.traits.halo_px,
+        tile=width,
+        tall=max(tall, 4 * traits.halo_px),
+        halo=traits.halo_px,
+        feather=min(FEATHER_PX, traits.halo_px),
+        multiple=traits.multiple,
     )
-    while stream_bytes(network, room.dtype, width=plan.widest, band=plan.band) > room.budget:
+    step = SMALLEST_BAND * traits.multiple
+    wanted = BAND_AREA.get(room.device.type, BAND_AREA["cuda"]) // width
+    wanted = max(min(wanted, LARGEST_BAND, height), 1)
+    plan = StreamPlan(band=-(-wanted // step) * step, strips=strips)
+    while stream_bytes(network, room.dtype, width=plan.width, band=plan.band) > room.budget:
         plan = _smaller_stream(plan)
     return plan
 
@@ -111,16 +117,7 @@ def smaller_plan(plan: Plan) -> Plan:
 
 def _smaller_stream(plan: StreamPlan) -> StreamPlan:
     """Lower bands first: they change nothing in the result. Strips only when that is not enough."""
-    step = SMALLEST_BAND * plan.multiple
+    step = SMALLEST_BAND * plan.strips.multiple
     if plan.band > step:
-        return replace(plan, band=plan.band // 2 // step * step)
-    strips = plan.strips or TilePlan(
-        height=plan.height,
-        width=plan.width,
-        tile=plan.width,
-        tall=max(STRIP_HEIGHT, 4 * plan.halo),
-        halo=plan.halo,
-        feather=min(FEATHER_PX, plan.halo),
-        multiple=plan.multiple,
-    )
-    return replace(plan, strips=smaller(strips))
+        return replace(plan, band=max(plan.band // 2 // step, 1) * step)
+    return replace(plan, strips=smaller(plan.strips))

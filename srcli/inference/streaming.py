@@ -50,10 +50,10 @@ def run_streamed(
     MemoryExhaustedError when the device refuses a band, and PrecisionLostError when the numbers
     broke down; what then, `Runner.switch` knows.
     """
-    if plan.strips is None:
-        yield from _run(runner, source, plan.band, on_band)
-    else:
+    if plan.is_cut:
         yield from run_tiled(_Strips(runner, plan.band, on_band), source, plan.strips)
+    else:
+        yield from _run(runner, source, plan.band, on_band)
 
 
 def _run(
@@ -112,11 +112,13 @@ class PaddedRows:
 
     def read(self, start: int, stop: int) -> Tensor:
         """Rows [start, stop) as (1, 3, stop - start, width)."""
+        if start == stop:
+            return torch.empty(1, 3, 0, self.width)
         height = self._source.height
         wanted = [*range(start, min(stop, height)), *self._rows[max(start - height, 0) :]]
         wanted = wanted[: stop - start]
-        first = min(wanted, default=start)
-        rows = self._source.read(first, max(wanted, default=start - 1) + 1)
+        first = min(wanted)
+        rows = self._source.read(first, max(wanted) + 1)
         if stop > height:
             rows = rows[:, [row - first for row in wanted]]
         if self._columns:

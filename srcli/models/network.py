@@ -94,7 +94,7 @@ def from_rgb(image: Tensor, channels: int) -> Tensor:
 def to_rgb(restored: Tensor, channels: int) -> Tensor:
     """The way back of `from_rgb`."""
     if channels == 1:
-        return restored.reshape(-1, 3, *restored.shape[-2:])
+        return restored.reshape(len(restored) // 3, 3, *restored.shape[-2:])
     return restored[:, :3]
 
 
