@@ -126,11 +126,6 @@ class Runner:
         """What the network computes in, as of now."""
         return DTYPES[self.precision]
 
-    @property
-    def replica(self) -> Network:
-        """The network in the current precision on the device."""
-        return self._replica()
-
     def switch(self) -> None:
         """Give up the current precision: everything from now on is done in fp32.
 
@@ -152,7 +147,7 @@ class Runner:
             if is_cuda:
                 batch = batch.pin_memory()
             there = batch.to(self.device, self.dtype, non_blocking=is_cuda)
-            restored = self._replica()(there.contiguous(memory_format=torch.channels_last))
+            restored = self.replica(there.contiguous(memory_format=torch.channels_last))
             failed = _is_failure(there, restored)
             if not is_cuda:
                 return restored.to("cpu"), failed
@@ -164,7 +159,7 @@ class Runner:
         try:
             with torch.inference_mode():
                 there = batch.to(self.device)
-                exact = self._replica()(there.contiguous(memory_format=torch.channels_last))
+                exact = self.replica(there.contiguous(memory_format=torch.channels_last))
                 is_black = bool(_is_failure(there, exact))
         finally:
             self.precision = current
@@ -181,7 +176,8 @@ class Runner:
             self._on_note(f"{failed_in} keeps overflowing: the rest is done in fp32")
             self.precision = Precision.FP32
 
-    def _replica(self) -> Network:
+    @property
+    def replica(self) -> Network:
         """The network in the current precision on the device."""
         if self.dtype not in self._replicas:
             replica = copy.deepcopy(self.network) if self._needs_copy() else self.network
