@@ -78,6 +78,7 @@ def stream_bytes(network: Network, dtype: torch.dtype, *, width: int, band: int)
         image = from_rgb(image, traits.channels)
         stream = build_stream(network.body, images=len(image), width=narrow, band=band)
         rows = band // stream.fold
+        counter.peak = counter.live  # not what packing the weights took
         begun = 1 + stream.output.delay // (stream.output.rate * rows)
         stream.step(Tick(begun, rows, (begun + 2) * rows), image)
     total = weights + (counter.peak - weights) * width / narrow

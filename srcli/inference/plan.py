@@ -119,5 +119,5 @@ def _smaller_stream(plan: StreamPlan) -> StreamPlan:
     """Lower bands first: they change nothing in the result. Strips only when that is not enough."""
     step = SMALLEST_BAND * plan.strips.multiple
     if plan.band > step:
-        return replace(plan, band=max(plan.band // 2 // step, 1) * step)
+        return replace(plan, band=-(-plan.band // (2 * step)) * step)
     return replace(plan, strips=smaller(plan.strips))
