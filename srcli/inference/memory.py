@@ -26,6 +26,7 @@ from srcli.inference.streams import build_stream
 from srcli.models.network import Network, from_rgb
 
 PROBE_SIDE = 24  # a multiple of the usual windows, and some tenths of a second at most
+BANDS_IN_FLIGHT = 2  # finished, and not yet taken by the host
 NARROW = 4  # columns of the stream that is measured
 SHARE_OF_DEVICE = 0.8  # of what is free: the allocator's fragments and cuDNN's workspace need room
 SHARE_OF_HOST = 0.5
@@ -66,8 +67,9 @@ def measure_need(network: Network, dtype: torch.dtype) -> Need:
 def stream_bytes(network: Network, dtype: torch.dtype, *, width: int, band: int) -> float:
     """The need of a stream of this width, in bands of so many rows, in `dtype`.
 
-    Its weights, its state and one tick, from a tick of a narrow stream between the borders of the
-    picture: what is not weights grows with the width. It runs where and in what the network is.
+    Weights, state, one tick, and finished bands on their way to the host. Measured with a narrow
+    stream between the borders of the picture: what is not weights grows with the width. It runs
+    where and in what the network is.
     """
     traits, weight = network.traits, next(network.parameters())
     narrow = NARROW * traits.multiple
@@ -80,7 +82,9 @@ def stream_bytes(network: Network, dtype: torch.dtype, *, width: int, band: int)
         rows = band // stream.fold
         counter.peak = counter.live  # not what packing the weights took
         begun = 1 + stream.output.delay // (stream.output.rate * rows)
-        stream.step(Tick(begun, rows, (begun + 2) * rows), image)
+        steps = range(begun, begun + 1 + BANDS_IN_FLIGHT)
+        finished = [stream.step(Tick(index, rows, steps.stop * rows), image) for index in steps]
+        del finished
     total = weights + (counter.peak - weights) * width / narrow
     return total * dtype.itemsize / weight.dtype.itemsize
 

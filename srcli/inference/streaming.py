@@ -20,6 +20,7 @@ from torch import Tensor
 
 from srcli.inference.delays import Tick, ticks
 from srcli.inference.geometry import StreamPlan
+from srcli.inference.memory import BANDS_IN_FLIGHT
 from srcli.inference.precision import (
     BLACK,
     NOT_BLACK,
@@ -33,8 +34,6 @@ from srcli.inference.rows import RowSource, TensorSource
 from srcli.inference.streams import INPUT, RowStream, build_stream
 from srcli.inference.tiled import run_tiled
 from srcli.models.network import Network, from_rgb, pad_to, to_rgb
-
-IN_FLIGHT = 2  # bands on the device or on the way back while the host reads the next
 
 
 def run_streamed(
@@ -77,7 +76,7 @@ def _run(
             if made.length > 0:
                 waiting.append(outbox.send(made.start, restored))
         on_band(1 if taken.length > 0 else 0)
-        while len(waiting) >= IN_FLIGHT:
+        while len(waiting) >= BANDS_IN_FLIGHT:
             yield from guard.passed(waiting.popleft(), source)
     for parcel in waiting:
         yield from guard.passed(parcel, source)

@@ -1,5 +1,7 @@
 """Which plan is chosen, what it is said to need, and what is tried when it did not fit."""
 
+from collections import deque
+
 import pytest
 import torch
 from small_networks import identity, tiny_rrdb
@@ -8,7 +10,7 @@ from srcli.errors import OutOfMemoryError, UsageError
 from srcli.inference.delays import Tick
 from srcli.inference.ensemble import ensemble
 from srcli.inference.geometry import PlanKind, StreamPlan, TilePlan
-from srcli.inference.memory import Need, _LiveBytes, stream_bytes
+from srcli.inference.memory import BANDS_IN_FLIGHT, Need, _LiveBytes, stream_bytes
 from srcli.inference.plan import PlanOptions, Room, plan_run, plan_stream, smaller_plan
 from srcli.inference.streams import build_stream
 from srcli.models.compact import CompactConfig, CompactNet
@@ -117,12 +119,12 @@ def test_the_need_of_a_stream_is_what_it_takes(name, band):
     images = 3 if network.traits.channels == 1 else 1
     colours = network.traits.channels
     stated = stream_bytes(network, torch.float32, width=width, band=band)
-    counter = _LiveBytes()
+    counter, finished = _LiveBytes(), deque(maxlen=BANDS_IN_FLIGHT)
     with torch.inference_mode(), counter:
         stream = build_stream(network.body, images=images, width=width, band=band)
         for index in range(12):
             tick = Tick(index, band // stream.fold, height=10_000)
-            stream.step(tick, torch.rand(images, colours, band, width))
+            finished.append(stream.step(tick, torch.rand(images, colours, band, width)))
     assert stated == pytest.approx(counter.peak, rel=0.15)
 
 
