@@ -19,6 +19,15 @@ class PrecisionChoice(StrEnum):
     FP32 = "fp32"
 
 
+class PlanChoice(StrEnum):
+    """Ways over a picture; the same words as `inference.geometry.PlanKind`."""
+
+    AUTO = "auto"
+    WHOLE = "whole"
+    STREAM = "stream"
+    TILES = "tiles"
+
+
 class FormatChoice(StrEnum):
     """Kinds of picture that can be written."""
 

@@ -80,6 +80,14 @@ MegapixelsOption = Annotated[
         rich_help_panel=SIZE,
     ),
 ]
+PlanOption = Annotated[
+    shared.PlanChoice,
+    typer.Option(
+        "--plan",
+        help="The whole image at once, a stream of exact bands, or overlapping tiles.",
+        rich_help_panel=RUN,
+    ),
+]
 TileOption = Annotated[
     str,
     typer.Option(
@@ -212,6 +220,7 @@ def upscale(
     alpha: AlphaOption = shared.AlphaChoice.NETWORK,
     device: shared.DeviceOption = "auto",
     precision: shared.PrecisionOption = shared.PrecisionChoice.AUTO,
+    plan: PlanOption = shared.PlanChoice.AUTO,
     tile: TileOption = "auto",
     halo: HaloOption = "auto",
     format: FormatOption = None,
@@ -243,6 +252,7 @@ def upscale(
     tile_px, halo_px = shared.parse_tile(tile), shared.parse_pixels(halo)
 
     # These import torch: keep --help instant.
+    from srcli.inference.geometry import PlanKind
     from srcli.inference.precision import Precision
     from srcli.io.alpha import AlphaMode
     from srcli.io.drift import ColorFix
@@ -262,6 +272,7 @@ def upscale(
         engine=EngineOptions(
             device=device,
             precision=Precision(precision),
+            plan=PlanKind(plan),
             tile=tile_px,
             halo=halo_px,
             tta=tta,

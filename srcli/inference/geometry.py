@@ -13,6 +13,7 @@ zeros just as it does for the whole image.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import pairwise
 
 
@@ -75,6 +76,15 @@ def part_axis(length: int, tile: int, *, halo: int, feather: int, multiple: int 
     return parts
 
 
+class PlanKind(StrEnum):
+    """The ways to run a network over an image."""
+
+    AUTO = "auto"
+    WHOLE = "whole"
+    STREAM = "stream"
+    TILES = "tiles"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TilePlan:
     """All tiles of an image, row by row. Sides and widths in input pixels."""
@@ -85,14 +95,19 @@ class TilePlan:
     halo: int
     feather: int
     multiple: int = 1
+    tall: int | None = None  # largest height of a core, where it is not `tile`
+
+    @property
+    def kind(self) -> PlanKind:
+        return PlanKind.WHOLE if self.tiles == 1 else PlanKind.TILES
 
     @property
     def rows(self) -> list[Part]:
-        return self._axis(self.height)
+        return self._axis(self.height, self.tall or self.tile)
 
     @property
     def columns(self) -> list[Part]:
-        return self._axis(self.width)
+        return self._axis(self.width, self.tile)
 
     @property
     def tiles(self) -> int:
@@ -111,7 +126,46 @@ class TilePlan:
         rows, columns = self.rows, self.columns
         return max(part.read.length for part in rows), max(part.read.length for part in columns)
 
-    def _axis(self, length: int) -> list[Part]:
-        return part_axis(
-            length, self.tile, halo=self.halo, feather=self.feather, multiple=self.multiple
-        )
+    def _axis(self, length: int, tile: int) -> list[Part]:
+        return part_axis(length, tile, halo=self.halo, feather=self.feather, multiple=self.multiple)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamPlan:
+    """Bands of rows from top to bottom, exact."""
+
+    band: int  # input rows
+    strips: TilePlan  # tall tiles where a band of the whole width does not fit, else one
+
+    @property
+    def kind(self) -> PlanKind:
+        return PlanKind.STREAM
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the image is too wide, and each strip is a stream of its own."""
+        return self.strips.tile < self.strips.width
+
+    @property
+    def width(self) -> int:
+        """Of the widest stream."""
+        return self.strips.largest[1] if self.is_cut else self.strips.width
+
+    @property
+    def tiles(self) -> int:
+        """How many bands there are, of all strips together."""
+        if not self.is_cut:
+            return -(-self.strips.height // self.band)
+        bands = sum(-(-part.read.length // self.band) for part in self.strips.rows)
+        return bands * len(self.strips.columns)
+
+    def describe(self) -> str:
+        """For people: `stream, bands of 32 rows`."""
+        bands = f"stream, bands of {self.band} rows"
+        if not self.is_cut:
+            return bands
+        strips = self.strips
+        return f"{bands} in {strips.tiles} strips of {strips.tile} px, halo {strips.halo}"
+
+
+Plan = TilePlan | StreamPlan

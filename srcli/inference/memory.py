@@ -20,10 +20,14 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from srcli.errors import OutOfMemoryError
+from srcli.inference.delays import Tick
 from srcli.inference.geometry import TilePlan
-from srcli.models.network import Network
+from srcli.inference.streams import build_stream
+from srcli.models.network import Network, from_rgb
 
 PROBE_SIDE = 24  # a multiple of the usual windows, and some tenths of a second at most
+BANDS_IN_FLIGHT = 2  # finished, and not yet taken by the host
+NARROW = 4  # columns of the stream that is measured
 SHARE_OF_DEVICE = 0.8  # of what is free: the allocator's fragments and cuDNN's workspace need room
 SHARE_OF_HOST = 0.5
 HOST_LIMIT = 3 * 2**30  # more does not make a CPU faster, and others live here too
@@ -58,6 +62,31 @@ def measure_need(network: Network, dtype: torch.dtype) -> Need:
     with torch.inference_mode(), counter:
         network(image)
     return Need(counter.peak * dtype.itemsize / weight.dtype.itemsize / side**2)
+
+
+def stream_bytes(network: Network, dtype: torch.dtype, *, width: int, band: int) -> float:
+    """The need of a stream of this width, in bands of so many rows, in `dtype`.
+
+    Weights, state, one tick, and finished bands on their way to the host. Measured with a narrow
+    stream between the borders of the picture: what is not weights grows with the width. It runs
+    where and in what the network is.
+    """
+    traits, weight = network.traits, next(network.parameters())
+    narrow = NARROW * traits.multiple
+    weights = sum(parameter.nbytes for parameter in network.parameters() if parameter.ndim == 4)
+    counter = _LiveBytes()
+    with torch.inference_mode(), counter:
+        image = torch.zeros(1, 3, band, narrow, device=weight.device, dtype=weight.dtype)
+        image = from_rgb(image, traits.channels)
+        stream = build_stream(network.body, images=len(image), width=narrow, band=band)
+        rows = band // stream.fold
+        counter.peak = counter.live  # not what packing the weights took
+        begun = 1 + stream.output.delay // (stream.output.rate * rows)
+        steps = range(begun, begun + 1 + BANDS_IN_FLIGHT)
+        finished = [stream.step(Tick(index, rows, steps.stop * rows), image) for index in steps]
+        del finished
+    total = weights + (counter.peak - weights) * width / narrow
+    return total * dtype.itemsize / weight.dtype.itemsize
 
 
 def plan_tiles(
@@ -149,8 +178,11 @@ class _LiveBytes(TorchDispatchMode):
         return result
 
     def _watch(self, tensor: Tensor) -> None:
-        storage = tensor.untyped_storage()
-        key, size = storage._cdata, storage.nbytes()
+        if tensor.is_mkldnn:  # weights that oneDNN has put in its own order
+            key, size = id(tensor), tensor.numel() * tensor.element_size()
+        else:
+            storage = tensor.untyped_storage()
+            key, size = storage._cdata, storage.nbytes()
         if key not in self._owners:
             self._owners[key] = 0
             self.live += size

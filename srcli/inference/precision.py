@@ -24,6 +24,10 @@ NOT_BLACK = 8 / 255  # ... of an input at least this bright is a failure, not a 
 SIGNS_OF_NO_MEMORY = ("DefaultCPUAllocator", "_STATUS_ALLOC_FAILED", "out of memory")
 
 
+class PrecisionLostError(Exception):
+    """A stream's numbers broke down: start over in fp32. Never reaches a user."""
+
+
 class Precision(StrEnum):
     """The numbers a network computes with."""
 
@@ -122,6 +126,16 @@ class Runner:
         """What the network computes in, as of now."""
         return DTYPES[self.precision]
 
+    def switch(self) -> None:
+        """Give up the current precision: everything from now on is done in fp32.
+
+        Raises BadWeightsError when it is fp32 already.
+        """
+        if self.precision is Precision.FP32:
+            raise _dead_network()
+        self._on_note(f"{self.precision} overflowed: starting over in fp32")
+        self.precision = Precision.FP32
+
     def submit(self, batch: Tensor) -> Pending:
         """Start on (N, 3, H, W) float32 in [0, 1] on the host."""
         with memory_failures():
@@ -134,11 +148,11 @@ class Runner:
                 batch = batch.pin_memory()
             # In two steps: in one, the host would round, into memory that no copy can overlap.
             there = batch.to(self.device, non_blocking=is_cuda).to(self.dtype)
-            restored = self._replica()(there.contiguous(memory_format=torch.channels_last))
+            restored = self.replica(there.contiguous(memory_format=torch.channels_last))
             failed = _is_failure(there, restored)
             if not is_cuda:
                 return restored.to("cpu"), failed
-            return _to_host(restored), _to_host(failed)
+            return to_host(restored), to_host(failed)
 
     def _again(self, batch: Tensor, failed_in: Precision) -> Tensor:
         """The same batch in fp32, and everything from now on if this keeps happening."""
@@ -146,7 +160,7 @@ class Runner:
         try:
             with torch.inference_mode():
                 there = batch.to(self.device)
-                exact = self._replica()(there.contiguous(memory_format=torch.channels_last))
+                exact = self.replica(there.contiguous(memory_format=torch.channels_last))
                 is_black = bool(_is_failure(there, exact))
         finally:
             self.precision = current
@@ -163,7 +177,8 @@ class Runner:
             self._on_note(f"{failed_in} keeps overflowing: the rest is done in fp32")
             self.precision = Precision.FP32
 
-    def _replica(self) -> Network:
+    @property
+    def replica(self) -> Network:
         """The network in the current precision on the device."""
         if self.dtype not in self._replicas:
             replica = copy.deepcopy(self.network) if self._needs_copy() else self.network
@@ -198,10 +213,7 @@ def _is_failure(batch: Tensor, restored: Tensor) -> Tensor:
 
 def _finite(restored: Tensor) -> Tensor:
     if not torch.isfinite(restored).all():
-        raise BadWeightsError(
-            "the network gives values that are not numbers, even in fp32",
-            hint="the weights are damaged or not made for photographs; try others",
-        )
+        raise _dead_network()
     return restored
 
 
@@ -213,7 +225,15 @@ def _channels_last(network: Network) -> Network:
     return network
 
 
-def _to_host(tensor: Tensor) -> Tensor:
+def _dead_network() -> BadWeightsError:
+    return BadWeightsError(
+        "the network gives values that are not numbers, even in fp32",
+        hint="the weights are damaged or not made for photographs; try others",
+    )
+
+
+def to_host(tensor: Tensor) -> Tensor:
+    """A copy on its way to pinned memory; an event says when it is there."""
     host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
     host.copy_(tensor, non_blocking=True)
     return host

@@ -1,6 +1,6 @@
 """One image through one network: run the plan, and when memory is out, a smaller plan from the top.
 
-A tile that failed is never pasted over, patched up or left out: the image starts over.
+A tile or band that failed is never pasted over, patched up or left out: the image starts over.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from collections.abc import Callable
 
 import torch
 
-from srcli.inference.geometry import TilePlan
-from srcli.inference.memory import MemoryExhaustedError, smaller
-from srcli.inference.precision import Runner
+from srcli.inference.geometry import Plan, StreamPlan
+from srcli.inference.memory import MemoryExhaustedError
+from srcli.inference.plan import smaller_plan
+from srcli.inference.precision import PrecisionLostError, Runner
 from srcli.inference.rows import RowSink, RowSource
+from srcli.inference.streaming import run_streamed
 from srcli.inference.tiled import run_tiled
 
 
@@ -20,24 +22,27 @@ def enlarge(
     runner: Runner,
     source: RowSource,
     sink: RowSink,
-    plan: TilePlan,
+    plan: Plan,
     *,
     batch: int = 1,
     on_tiles: Callable[[int, int], None] = lambda done, total: None,
     on_note: Callable[[str], None] = lambda note: None,
-) -> TilePlan:
+) -> Plan:
     """Run `source` through the network into `sink`; the plan that carried it through is returned.
 
-    `on_tiles` hears how many tiles are done and how many there are; after a restart it starts
-    again at 0. Raises OutOfMemoryError when no plan fits.
+    `on_tiles` hears how many tiles, or bands of a stream, are done and how many there are; after a
+    restart it starts again at 0. Raises OutOfMemoryError when no plan fits, BadWeightsError when
+    the network gives no numbers even in fp32.
     """
     while True:
         try:
             _run(runner, source, sink, plan, batch, on_tiles)
             return plan
         except MemoryExhaustedError:
-            plan, batch = smaller(plan), 1
-        on_note(f"out of memory: starting over with tiles of {plan.tile} px")
+            plan, batch = smaller_plan(plan), 1
+            on_note(f"out of memory: starting over ({plan.describe()})")
+        except PrecisionLostError:
+            runner.switch()
         if runner.device.type == "cuda":
             torch.cuda.empty_cache()
         source.restart()
@@ -48,7 +53,7 @@ def _run(
     runner: Runner,
     source: RowSource,
     sink: RowSink,
-    plan: TilePlan,
+    plan: Plan,
     batch: int,
     on_tiles: Callable[[int, int], None],
 ) -> None:
@@ -60,5 +65,9 @@ def _run(
         on_tiles(done, total)
 
     on_tiles(0, total)
-    for start, rows in run_tiled(runner, source, plan, batch=batch, on_tile=count):
+    if isinstance(plan, StreamPlan):
+        results = run_streamed(runner, source, plan, on_band=count)
+    else:
+        results = run_tiled(runner, source, plan, batch=batch, on_tile=count)
+    for start, rows in results:
         sink.write(start, rows)

@@ -4,20 +4,36 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from srcli.inference import feather
 from srcli.inference.geometry import Part, TilePlan
-from srcli.inference.precision import Pending, Runner, memory_failures
+from srcli.inference.precision import memory_failures
 from srcli.inference.rows import RowSource
+from srcli.models.network import Network
 
 IN_FLIGHT = 2  # batches on the device while the host stitches the one before
 
 
+class Pending(Protocol):
+    """Tiles under way."""
+
+    def result(self) -> Tensor: ...
+
+
+class TileRunner(Protocol):
+    """What enlarges a batch of tiles: `precision.Runner`, or a stream through each."""
+
+    @property
+    def network(self) -> Network: ...
+    def submit(self, batch: Tensor) -> Pending: ...
+
+
 def run_tiled(
-    runner: Runner,
+    runner: TileRunner,
     source: RowSource,
     plan: TilePlan,
     *,
@@ -59,7 +75,7 @@ def run_tiled(
 
 
 def _run_row(
-    runner: Runner, strip: Tensor, columns: list[Part], batch: int
+    runner: TileRunner, strip: Tensor, columns: list[Part], batch: int
 ) -> Iterator[tuple[list[int], Tensor]]:
     """The tiles of one row in batches of one shape: which they are, and their results."""
     waiting: deque[tuple[list[int], Pending]] = deque()

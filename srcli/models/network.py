@@ -68,12 +68,7 @@ class Network(nn.Module):
 
     def _by_channels(self, image: Tensor) -> Tensor:
         channels = self.traits.channels
-        if channels == 1:
-            gray = image.flatten(0, 1).unsqueeze(1)  # (N·3, 1, H, W)
-            return self._run(gray).reshape(-1, 3, *self._scaled(image))
-        if channels == 4:  # the architecture enlarges transparency too: give it an opaque image
-            image = torch.cat((image, torch.ones_like(image[:, :1])), 1)
-        return self._run(image)[:, :3]
+        return to_rgb(self._run(from_rgb(image, channels)), channels)
 
     def _run(self, image: Tensor) -> Tensor:
         if self.traits.is_batchable:
@@ -81,13 +76,26 @@ class Network(nn.Module):
             return result
         return torch.cat([self.body(single) for single in image.chunk(len(image))])
 
-    def _scaled(self, image: Tensor) -> tuple[int, int]:
-        return image.shape[-2] * self.scale, image.shape[-1] * self.scale
-
     def _size_for(self, height: int, width: int) -> tuple[int, int]:
         multiple, minimum = self.traits.multiple, self.traits.minimum
         sides = [-(-max(side, minimum) // multiple) * multiple for side in (height, width)]
         return (max(sides), max(sides)) if self.traits.is_square else (sides[0], sides[1])
+
+
+def from_rgb(image: Tensor, channels: int) -> Tensor:
+    """(N, 3, H, W) as an architecture of so many channels takes it; of one: (3·N, 1, H, W)."""
+    if channels == 1:
+        return image.flatten(0, 1).unsqueeze(1)
+    if channels == 4:  # the architecture enlarges transparency too: give it an opaque image
+        return torch.cat((image, torch.ones_like(image[:, :1])), 1)
+    return image
+
+
+def to_rgb(restored: Tensor, channels: int) -> Tensor:
+    """The way back of `from_rgb`."""
+    if channels == 1:
+        return restored.reshape(len(restored) // 3, 3, *restored.shape[-2:])
+    return restored[:, :3]
 
 
 def pad_to(image: Tensor, height: int, width: int) -> Tensor:

@@ -9,8 +9,9 @@ import torch
 
 from srcli.errors import UsageError
 from srcli.inference.ensemble import ensemble
-from srcli.inference.geometry import TilePlan
-from srcli.inference.memory import Need, free_bytes, measure_need, plan_tiles
+from srcli.inference.geometry import Plan, PlanKind, StreamPlan
+from srcli.inference.memory import Need, free_bytes, measure_need
+from srcli.inference.plan import PlanOptions, Room, plan_run
 from srcli.inference.precision import Precision, Runner
 from srcli.inference.rows import CroppedSink, RowSink, RowSource, WrappedSource
 from srcli.inference.run import enlarge
@@ -26,6 +27,7 @@ class EngineOptions:
 
     device: str = "auto"
     precision: Precision = Precision.AUTO
+    plan: PlanKind = PlanKind.AUTO
     tile: int | None = None  # side of a tile's core in input pixels; 0 is the whole image at once
     halo: int | None = None  # context around a tile in input pixels
     tta: bool = False  # average over the eight symmetries of the square
@@ -71,19 +73,17 @@ class Engine:
         """What the network computes in, as of now: the guard may have changed it."""
         return self.runner.precision
 
-    def plan(self, height: int, width: int) -> TilePlan:
+    def plan(self, height: int, width: int) -> Plan:
         """How an image of this size would be run now."""
-        options, network = self.options, self.runner.network
-        tile = max(height, width) if options.tile == 0 else options.tile
-        return plan_tiles(
-            height,
-            width,
-            network,
-            self._need(),
-            budget=free_bytes(self.device),
-            tile=tile,
+        options, runner = self.options, self.runner
+        room = Room(device=runner.device, dtype=runner.dtype, budget=free_bytes(runner.device))
+        is_whole = options.tile == 0
+        wanted = PlanOptions(
+            kind=PlanKind.WHOLE if is_whole else options.plan,
+            tile=None if is_whole else options.tile,
             halo=options.halo,
         )
+        return plan_run(height, width, runner.network, self._need(), room, wanted)
 
     def run(
         self,
@@ -91,7 +91,7 @@ class Engine:
         sink: RowSink,
         *,
         on_tiles: Callable[[int, int], None] = lambda done, total: None,
-    ) -> TilePlan:
+    ) -> Plan:
         """One pass of `source` into `sink`, which is `scale` times as large on each side.
 
         Raises OutOfMemoryError when no plan fits.
@@ -113,9 +113,9 @@ class Engine:
             on_note=self._on_note,
         )
 
-    def _batch(self, plan: TilePlan) -> int:
-        if self.device.type == "cpu":
-            return 1  # a CPU has its hands full with one
+    def _batch(self, plan: Plan) -> int:
+        if self.device.type == "cpu" or isinstance(plan, StreamPlan):
+            return 1  # a CPU has its hands full with one, and a stream is one
         fitting = free_bytes(self.device) / self._need().bytes(*plan.largest)
         return int(min(max(fitting, 1), LARGEST_BATCH))
 

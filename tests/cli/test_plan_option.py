@@ -1,0 +1,48 @@
+"""`srcli upscale --plan`."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from srcli.cli.app import main
+
+
+@pytest.fixture
+def picture(tmp_path):
+    pixels = np.random.default_rng(0).integers(64, 192, (200, 150, 3), dtype=np.uint8)
+    path = tmp_path / "photo.png"
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def upscaled(picture, tiny_weights, capsys):
+    """Run with options; the JSON of the file, and the pixels."""
+
+    def run(*options):
+        out = picture.with_name("out.png")
+        arguments = ["upscale", str(picture), "-o", str(out), "-m", str(tiny_weights)]
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments, "-d", "cpu", "--overwrite", "--json", *options])
+        assert ended.value.code == 0
+        (report, _) = map(json.loads, capsys.readouterr().out.splitlines())
+        return report["plan"], np.asarray(Image.open(out)).astype(int)
+
+    return run
+
+
+def test_a_large_picture_streams_and_every_plan_gives_the_same_picture(upscaled):
+    plan, streamed = upscaled()
+    assert plan.startswith("stream, bands of ")
+    for kind, words in (("whole", "whole image"), ("tiles", "tiles of 90 px")):
+        plan, other = upscaled("--plan", kind, *(["--tile", "90"] if kind == "tiles" else []))
+        assert words in plan
+        assert np.abs(streamed - other).max() <= 1
+
+
+def test_a_network_that_cannot_stream_says_so(picture, tiny_weights, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["upscale", str(picture), "-m", str(tiny_weights), "--plan", "stream", "--tta"])
+    assert ended.value.code == 2 and "cannot be streamed" in capsys.readouterr().err
