@@ -21,7 +21,12 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
+import torch
 from messy_folder import make_messy_folder, make_weights
+
+from srcli.services.batch import UpscaleRequest, upscale_files
+from srcli.services.engine import EngineOptions
+from srcli.services.tasks import FolderOptions
 
 JOURNAL = ".srcli-journal.sqlite"
 
@@ -36,14 +41,15 @@ def main() -> None:
         share = max(len(messy.good) // (options.kills + 1), 1)
         kills = [_kill_one(root, weights, random, share) for _ in range(options.kills)]
         started = time.perf_counter()
-        code = _start(root, weights, "out").wait()
+        last = _start(root, weights)
+        last.communicate()
         report = {
             "files": options.files,
             "broken": len(messy.broken),
             "kills": options.kills,
             "killed_after_pictures": kills,
             "last_run_seconds": round(time.perf_counter() - started, 1),
-            "exit_code": code,
+            "exit_code": last.returncode,
             **_verify(root, weights, len(messy.good), len(messy.broken)),
         }
     sys.stdout.write(json.dumps(report, indent=2) + "\n")
@@ -58,20 +64,20 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _start(root: Path, weights: Path, out: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "srcli", "upscale", "in", "-r", "-o", out, "--json"]
+def _start(root: Path, weights: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "srcli", "upscale", "in", "-r", "-o", "out", "--json"]
     return subprocess.Popen(
         [*command, "-m", str(weights), "-d", "cpu"],
         cwd=root,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])},
-        stdout=subprocess.PIPE if out == "out" else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         text=True,
     )
 
 
 def _kill_one(root: Path, weights: Path, random: Random, share: int) -> int:
     """Start a run, kill it somewhere in its share of the work; how many pictures it had done."""
-    run = _start(root, weights, "out")
+    run = _start(root, weights)
     assert run.stdout is not None
     wanted, done = random.randint(0, share), 0
     while done < wanted and (line := run.stdout.readline()):
@@ -84,7 +90,13 @@ def _kill_one(root: Path, weights: Path, random: Random, share: int) -> int:
 
 def _verify(root: Path, weights: Path, good: int, broken: int) -> dict[str, object]:
     """Everything there once, equal to an undisturbed run, and a reason for what is not."""
-    _start(root, weights, "reference").wait()
+    torch.set_num_threads(1)  # as the others
+    request = UpscaleRequest(
+        model=str(weights),
+        engine=EngineOptions(device="cpu"),
+        folder=FolderOptions(recursive=True),
+    )
+    list(upscale_files(request, [root / "in"], str(root / "reference")))
     ours, theirs = _contents(root / "out"), _contents(root / "reference")
     with sqlite3.connect(root / "out" / JOURNAL) as journal:
         status = dict(journal.execute("SELECT status, count(*) FROM pictures GROUP BY status"))

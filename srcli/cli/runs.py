@@ -42,7 +42,7 @@ def _run_piped(
 ) -> None:
     from srcli.services.batch import upscale_stream
 
-    with streams.piped(inputs, output, json=view.is_json) as (source, target):
+    with streams.piped(inputs, output) as (source, target):
         view.ended(upscale_stream(request, source, target, view))
 
 

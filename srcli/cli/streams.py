@@ -16,21 +16,16 @@ STREAM = "-"
 
 def is_piped(inputs: Sequence[Path], output: str | None) -> bool:
     """Whether the command reads standard input or writes a picture to standard output."""
-    return STREAM in map(str, inputs) or output == STREAM
+    return _reads(inputs) or _writes(inputs, output)
 
 
-@contextmanager
-def piped(
-    inputs: Sequence[Path], output: str | None, *, json: bool
-) -> Iterator[tuple[Path | BinaryIO, str | BinaryIO | None]]:
-    """The source and the target of such a command. Input from `-` goes to `-` by default.
+def check(inputs: Sequence[Path], output: str | None, *, json: bool) -> None:
+    """Raise UsageError for what no pipe can do.
 
-    Raises UsageError for what cannot be: several pictures, a terminal at either end, and a
-    picture and JSON on the same stream.
+    That is several pictures, a terminal at either end, and a picture and JSON on one stream.
     """
-    reads = STREAM in map(str, inputs)
-    writes = output in (STREAM, None) and (reads or output == STREAM)
-    if len(inputs) > 1 or inputs[0].is_dir():
+    reads, writes = _reads(inputs), _writes(inputs, output)
+    if (reads or writes) and (len(inputs) > 1 or inputs[0].is_dir()):
         raise UsageError("a pipe takes one picture", hint="name a folder with --output for several")
     if reads and sys.stdin.isatty():
         raise UsageError("nothing is piped in", hint="srcli upscale - -o out.png < in.png")
@@ -42,10 +37,26 @@ def piped(
         raise UsageError(
             "a picture is nothing for a terminal", hint="name a file with --output, or add > FILE"
         )
-    source = sys.stdin.buffer if reads else inputs[0]
-    if not writes:
+
+
+@contextmanager
+def piped(
+    inputs: Sequence[Path], output: str | None
+) -> Iterator[tuple[Path | BinaryIO, str | BinaryIO | None]]:
+    """The source and the target of a command that `is_piped`."""
+    source = sys.stdin.buffer if _reads(inputs) else inputs[0]
+    if not _writes(inputs, output):
         yield source, output
         return
     # A stream of our own: a reader that went away is then no trouble when Python ends.
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0) as stream:
         yield source, stream
+
+
+def _reads(inputs: Sequence[Path]) -> bool:
+    return STREAM in map(str, inputs)
+
+
+def _writes(inputs: Sequence[Path], output: str | None) -> bool:
+    """What comes from a pipe goes to one unless told otherwise."""
+    return output == STREAM or (output is None and _reads(inputs))

@@ -9,7 +9,7 @@ import typer
 
 from srcli.cli import folder_options as folders
 from srcli.cli import options as shared
-from srcli.cli import runs
+from srcli.cli import runs, streams
 from srcli.cli.render.upscale import UpscaleView
 
 SIZE, QUALITY, RUN, FILES = "Size", "Quality", "How it runs", "Files"
@@ -249,6 +249,7 @@ def upscale(
     own scale; the result is resized once to what you ask for with --scale 3 or --long-side 4000.
     [bold]srcli upscale photos -r -o large[/bold] does a folder; again, it goes on where it ended.
     """
+    streams.check(inputs, output, json=json)
     tile_px, halo_px = shared.parse_tile(tile), shared.parse_pixels(halo)
 
     # These import torch: keep --help instant.

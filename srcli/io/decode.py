@@ -18,7 +18,7 @@ from srcli.io.formats import HEAD_BYTES, PictureFormat, sniff
 from srcli.io.metadata import Metadata, read_metadata
 from srcli.io.structure import is_animated_png, is_lossless_webp, is_whole_gif, jpeg_comments
 from srcli.io.tiff import TiffError
-from srcli.io.vips import VipsError, VipsImage, damaged, explain, has_field, reading
+from srcli.io.vips import VipsError, VipsImage, damaged, explain, file_name, has_field, reading
 
 _DEFLATE_MOST = 1032  # no deflate stream unpacks to more than this many times its size
 
@@ -100,7 +100,7 @@ def _open(source: Source, kind: PictureFormat, **options: object) -> VipsImage:
     if isinstance(source, bytes):
         stream = pyvips.Source.new_from_memory(source)
     else:
-        stream = pyvips.Source.new_from_file(str(source))
+        stream = pyvips.Source.new_from_file(file_name(source))
     if kind is PictureFormat.JPEG:  # else one with a gain map would open as another kind
         return pyvips.Image.jpegload_source(stream, **strict)
     return pyvips.Image.new_from_source(stream, "", **strict)

@@ -14,7 +14,7 @@ from srcli.io.formats import PictureFormat
 from srcli.io.metadata import Animation
 from srcli.io.structure import insert_jpeg_comment
 from srcli.io.tiff import Tiff, append_page
-from srcli.io.vips import ARRAY, WHOLE, VipsImage
+from srcli.io.vips import ARRAY, WHOLE, VipsImage, file_name
 
 JPEG_QUALITY, WEBP_QUALITY, AVIF_QUALITY = 95, 90, 80
 _FULL_CHROMA = 90  # from this quality on, colour is stored at full resolution
@@ -37,7 +37,7 @@ class SaveOptions:
 
 def save(pages: Sequence[VipsImage], path: Path, kind: PictureFormat, options: SaveOptions) -> None:
     """Write finished pages; the first one carries the metadata."""
-    name = str(path)
+    name = file_name(path)
     match kind:
         case PictureFormat.TIFF:
             _save_tiff(pages, path, options)
@@ -58,19 +58,19 @@ def save(pages: Sequence[VipsImage], path: Path, kind: PictureFormat, options: S
 def _save_jpeg(page: VipsImage, path: Path, options: SaveOptions) -> None:
     level = options.quality or JPEG_QUALITY
     page.jpegsave(
-        str(path), Q=level, subsample_mode=_chroma(level), optimize_coding=True, keep="all"
+        file_name(path), Q=level, subsample_mode=_chroma(level), optimize_coding=True, keep="all"
     )
     if options.comment:
         insert_jpeg_comment(path, options.comment)
 
 
-def _save_webp(image: VipsImage, name: str, options: SaveOptions) -> None:
+def _save_webp(image: VipsImage, name: bytes, options: SaveOptions) -> None:
     level = options.quality or WEBP_QUALITY
     is_lossless = options.is_lossless if options.quality is None else level == _LOSSLESS
     image.webpsave(name, Q=level, lossless=is_lossless, exact=is_lossless, keep="all")
 
 
-def _save_avif(page: VipsImage, name: str, options: SaveOptions) -> None:
+def _save_avif(page: VipsImage, name: bytes, options: SaveOptions) -> None:
     level = options.quality or AVIF_QUALITY
     page.heifsave(
         name,
@@ -86,7 +86,7 @@ def _save_avif(page: VipsImage, name: str, options: SaveOptions) -> None:
 def _save_png(pages: Sequence[VipsImage], path: Path, animation: Animation | None) -> None:
     settings = {"compression": 6, "filter": "all", "keep": "all"}
     if animation is None or len(pages) == 1:
-        pages[0].pngsave(str(path), **settings)
+        pages[0].pngsave(file_name(path), **settings)
         return
     with path.open("wb") as file:
         write_animation(file, (bytes(page.pngsave_buffer(**settings)) for page in pages), animation)
@@ -111,7 +111,7 @@ def _later_pages(pages: Sequence[VipsImage], folder: Path, is_big: bool) -> Iter
 
 def _save_tiff_page(page: VipsImage, path: Path, is_big: bool) -> None:
     page.tiffsave(
-        str(path),
+        file_name(path),
         compression="deflate",
         predictor="none" if page.format == "float" else "horizontal",
         tile=True,

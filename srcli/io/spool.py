@@ -18,7 +18,7 @@ import numpy.typing as npt
 from srcli.errors import DiskFullError
 from srcli.io.files import output_errors
 from srcli.io.tiff import LONG, LONG8, SHORT, Entry, Tiff
-from srcli.io.vips import FULL_SCALE, VIPS_FORMAT, Pixels, VipsImage, interpretation
+from srcli.io.vips import FULL_SCALE, VIPS_FORMAT, Pixels, VipsImage, file_name, interpretation
 
 SpoolDtype: TypeAlias = Literal["uint8", "uint16", "float32"]
 
@@ -120,7 +120,8 @@ class Spool:
             form = VIPS_FORMAT[self.dtype]
             image = VipsImage.new_from_memory(self._memory.data, *size, form)
             return image.copy(interpretation=kind)
-        image = VipsImage.tiffload(str(self._file), access="sequential", fail_on="error")
+        assert self._file is not None
+        image = VipsImage.tiffload(file_name(self._file), access="sequential", fail_on="error")
         return image.copy(interpretation=kind)
 
     def reset(self) -> None:

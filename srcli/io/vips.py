@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -83,6 +84,11 @@ def writing(name: str) -> Iterator[None]:
         raise OutputError(
             f"{name} cannot be written: {reason}", hint="try another format: --format png or tiff"
         ) from error
+
+
+def file_name(path: Path) -> bytes:
+    """A path as libvips takes it. pyvips encodes text strictly, and not every name is UTF-8."""
+    return os.fsencode(path)
 
 
 def has_field(image: VipsImage, field: str) -> bool:

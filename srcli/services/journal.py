@@ -15,6 +15,7 @@ it, and a row that says `done` has its output. docs/reference/journal.md has the
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -27,9 +28,11 @@ from typing import Self, TypeAlias
 from filelock import FileLock
 
 from srcli.errors import OutputError, SrcliError
+from srcli.io.files import output_errors
 from srcli.services.fingerprint import Content, Settings, content_of, quick_content_of
 from srcli.services.journal_file import (
     JOURNAL_NAME,
+    WORK_NAME,
     Text,
     open_database,
     open_read_only,
@@ -191,9 +194,18 @@ class Journal:
         with self._mutex, translated(self._path):
             return self._before(source)
 
+    def work_folder(self) -> Path:
+        """A folder for large things on the way; removed with all that a kill left in it."""
+        folder = self.folder / WORK_NAME
+        with output_errors(folder):
+            folder.mkdir(exist_ok=True)
+        return folder
+
     def close(self) -> None:
         """Give the journal back."""
         with self._mutex:
+            if self._lock is not None:
+                shutil.rmtree(self.folder / WORK_NAME, ignore_errors=True)
             self._database.close()
             if self._lock is not None:
                 self._lock.release()
@@ -215,6 +227,7 @@ class Journal:
             left = self._database.execute(
                 "SELECT output FROM pictures WHERE status = 'running' AND output IS NOT NULL"
             ).fetchall()
+        shutil.rmtree(self.folder / WORK_NAME, ignore_errors=True)
         for (output,) in left:
             for partial in partials_of(self.folder / to_path(output)):
                 partial.unlink(missing_ok=True)

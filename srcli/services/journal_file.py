@@ -16,6 +16,7 @@ from srcli.errors import DiskFullError, OutputError
 
 JOURNAL_NAME = ".srcli-journal.sqlite"
 LOCK_NAME = ".srcli-journal.lock"
+WORK_NAME = ".srcli-work"
 SCHEMA_VERSION = 1
 
 _SCHEMA = """

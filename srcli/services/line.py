@@ -119,6 +119,7 @@ class Line:
             if before is not None:
                 return self._skip(parcel, before)
             parcel.has_begun = True
+            job.work_folder = journal.work_folder()
         self._gate.enter(job.held_bytes)
         parcel.held = job.held_bytes
         self._go_on_or_stop()
