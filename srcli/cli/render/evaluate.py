@@ -1,0 +1,227 @@
+"""What `srcli evaluate` shows: a table with the best marked, or JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from time import perf_counter
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich import box
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import TimeRemainingColumn as RemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from srcli.cli import render
+from srcli.cli.render import weights
+from srcli.errors import SrcliError
+from srcli.services.observer import EvaluateObserver
+
+if TYPE_CHECKING:  # these import torch
+    from srcli.services.evaluate import CandidateReport, EvaluateReport, PictureScore
+    from srcli.services.scores import Column
+    from srcli.services.weights import Event
+
+ROWS_SHOWN = 60  # of single pictures, without --verbose
+
+
+class EvaluateView(EvaluateObserver):
+    """Shows a run of `srcli evaluate` in the way asked for; an observer of the service."""
+
+    def __init__(self, *, json: bool, quiet: bool, verbose: bool) -> None:
+        self._json, self._quiet, self._verbose = json, quiet, verbose
+        self._talks = not json and not quiet
+        self._seconds = perf_counter()
+        self._resources = ExitStack()
+        self._on_weights = self._resources.enter_context(weights.events()) if self._talks else None
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            RemainingColumn(),
+            console=render.err,
+            transient=True,
+            disable=not (self._talks and render.err.is_terminal),
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+        self._resources.close()
+        if self._json and isinstance(error, SrcliError):
+            record = {"type": "summary", "exit_code": error.exit_code, **_failure(error)}
+            render.json_line(record)
+
+    def weights_event(self, event: Event) -> None:
+        if self._on_weights is not None:
+            self._on_weights(event)
+
+    def note(self, text: str) -> None:
+        if self._talks:
+            render.note(f"note: {text}")
+
+    def started(self, candidate: str, description: str, pictures: int) -> None:
+        if not self._talks:
+            return
+        render.note(f"{candidate}: {description}")
+        self._resources.close()  # the bar of the weights makes room for ours
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._bar.start()
+        self._task = self._bar.add_task(candidate, total=pictures)
+
+    def scored(self, score: PictureScore) -> None:
+        if self._json:
+            render.json_line(_picture_record(score))
+            return
+        if self._task is not None:
+            self._bar.advance(self._task)
+        for problem in score.problems:
+            render.error(problem)
+
+    def show(self, report: EvaluateReport) -> None:
+        """The whole report, after the last picture."""
+        self._bar.stop()
+        if self._json:
+            self._show_json(report)
+            return
+        for name, error in report.unavailable.items():
+            render.note(f"{name} is left out:")
+            render.error(error)
+        for path in report.lonely:
+            render.note(f"note: {path} has no target and is left out")
+        render.out.print(_table(report, has_pictures=self._shows_pictures(report)))
+        if len(report.candidates) > 1 and not self._quiet:
+            render.line("* best of the candidates\n")
+        if not self._quiet:
+            for sentence in report.protocol:
+                render.line(sentence)
+
+    def _shows_pictures(self, report: EvaluateReport) -> bool:
+        rows = sum(len(candidate.pictures) for candidate in report.candidates)
+        return self._verbose or rows <= ROWS_SHOWN
+
+    def _show_json(self, report: EvaluateReport) -> None:
+        for candidate in report.candidates:
+            render.json_line(_candidate_record(candidate))
+        render.json_line(
+            {
+                "type": "summary",
+                "protocol": list(report.protocol),
+                "unavailable": {
+                    name: _failure(error) for name, error in report.unavailable.items()
+                },
+                "without_target": list(map(str, report.lonely)),
+                "best": {name: list(names) for name, names in _winners(report).items()},
+                "seconds": round(perf_counter() - self._seconds, 3),
+                "exit_code": report.exit_code,
+                "error": None,
+                "hint": None,
+            }
+        )
+
+
+def _table(report: EvaluateReport, *, has_pictures: bool) -> Table:
+    """A section for each picture with a row for each candidate, and one for the means."""
+    is_contest = len(report.candidates) > 1
+    table = Table(box=box.SIMPLE_HEAD if has_pictures else None, pad_edge=False)
+    table.add_column("picture")
+    if is_contest:
+        table.add_column("candidate", overflow="fold")
+    for column in report.columns:
+        unit = f" [{column.unit}]" if column.unit else ""
+        arrow = "↑" if column.is_higher_better else "↓"
+        table.add_column(Text(f"{column.name}{unit} {arrow}"), justify="right")
+    if has_pictures:
+        for place, picture in enumerate(report.candidates[0].pictures):
+            scores = [candidate.pictures[place].scores for candidate in report.candidates]
+            _add_section(table, report, picture.picture, scores, style="")
+            if is_contest:
+                table.add_section()
+    table.add_section()
+    means = [candidate.means for candidate in report.candidates]
+    _add_section(table, report, "mean", means, style="bold")
+    return table
+
+
+def _add_section(
+    table: Table,
+    report: EvaluateReport,
+    title: str,
+    scores: Sequence[Mapping[str, float | None]],
+    *,
+    style: str,
+) -> None:
+    is_contest = len(report.candidates) > 1
+    for place, (candidate, numbers) in enumerate(zip(report.candidates, scores, strict=True)):
+        cells = [Text(title if place == 0 else "", style)]
+        if is_contest:
+            cells.append(Text(candidate.name, style))
+        for column in report.columns:
+            best = column.best([each[column.name] for each in scores])
+            cells.append(_cell(column, numbers[column.name], best))
+        table.add_row(*cells)
+
+
+def _cell(column: Column, value: float | None, best: float | None) -> Text:
+    if value is None:
+        return Text("-  ")
+    number = f"{value:.{column.digits}f}"
+    return Text(f"{number} *", "bold green") if value == best else Text(f"{number}  ")
+
+
+def _winners(report: EvaluateReport) -> dict[str, tuple[str, ...]]:
+    """For each column the candidates with the best mean; none where there is one candidate."""
+
+    def winners(column: Column) -> Iterator[str]:
+        best = column.best([candidate.means[column.name] for candidate in report.candidates])
+        for candidate in report.candidates:
+            if best is not None and candidate.means[column.name] == best:
+                yield candidate.name
+
+    return {column.name: tuple(winners(column)) for column in report.columns}
+
+
+def _picture_record(score: PictureScore) -> dict[str, object]:
+    return {
+        "type": "picture",
+        "candidate": score.candidate,
+        "picture": score.picture,
+        "scores": _numbers(score.scores),
+        "status": "failed" if score.problems else "done",
+        "problems": [_failure(problem) for problem in score.problems],
+    }
+
+
+def _candidate_record(candidate: CandidateReport) -> dict[str, object]:
+    return {
+        "type": "candidate",
+        "candidate": candidate.name,
+        "description": candidate.description,
+        "pictures": len(candidate.pictures),
+        "failed": candidate.failed,
+        "means": _numbers(candidate.means),
+    }
+
+
+def _numbers(scores: Mapping[str, float | None]) -> dict[str, object]:
+    """JSON has no infinity, which the PSNR of equal pictures is: it becomes a text."""
+    return {
+        name: str(value) if value is not None and math.isinf(value) else value
+        for name, value in scores.items()
+    }
+
+
+def _failure(error: SrcliError) -> dict[str, object]:
+    return {"error": str(error), "hint": error.hint}
