@@ -95,6 +95,18 @@ class EvaluateReport:
     unavailable: Mapping[str, SrcliError]  # metrics and candidates that could not be had
     lonely: tuple[Path, ...]  # restored pictures without a target
 
+    def winners(self, column: Column) -> tuple[str, ...]:
+        """Those with the best mean, among those that have the score of every picture."""
+        name = column.name
+        complete = [
+            candidate
+            for candidate in self.candidates
+            if all(picture.scores[name] is not None for picture in candidate.pictures)
+        ]
+        best = column.best([candidate.means[name] for candidate in complete])
+        known = best is not None
+        return tuple(each.name for each in complete if known and each.means[name] == best)
+
     @property
     def exit_code(self) -> int:
         """0; 1 when a picture failed; else the code of what was missing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from time import perf_counter
 from types import TracebackType
@@ -87,6 +87,8 @@ class EvaluateView(EvaluateObserver):
             return
         if self._task is not None:
             self._bar.advance(self._task)
+        if score.problems:
+            render.note(f"{score.candidate}, {score.picture}:")
         for problem in score.problems:
             render.error(problem)
 
@@ -123,7 +125,7 @@ class EvaluateView(EvaluateObserver):
                     name: _failure(error) for name, error in report.unavailable.items()
                 },
                 "without_target": list(map(str, report.lonely)),
-                "best": {name: list(names) for name, names in _winners(report).items()},
+                "best": {column.name: list(report.winners(column)) for column in report.columns},
                 "seconds": round(perf_counter() - self._seconds, 3),
                 "exit_code": report.exit_code,
                 "error": None,
@@ -143,54 +145,57 @@ def _table(report: EvaluateReport, *, has_pictures: bool) -> Table:
         unit = f" [{column.unit}]" if column.unit else ""
         arrow = "↑" if column.is_higher_better else "↓"
         table.add_column(Text(f"{column.name}{unit} {arrow}"), justify="right")
-    if has_pictures:
-        for place, picture in enumerate(report.candidates[0].pictures):
-            scores = [candidate.pictures[place].scores for candidate in report.candidates]
-            _add_section(table, report, picture.picture, scores, style="")
-            if is_contest:
-                table.add_section()
+    for place, picture in enumerate(report.candidates[0].pictures if has_pictures else ()):
+        scores = [candidate.pictures[place].scores for candidate in report.candidates]
+        best = {
+            column.name: column.best([each[column.name] for each in scores])
+            for column in report.columns
+        }
+        for number, (candidate, numbers) in enumerate(zip(report.candidates, scores, strict=True)):
+            names = [Text(picture.picture if number == 0 else "")]
+            names += [Text(candidate.name)] if is_contest else []
+            cells = (
+                _cell(column, numbers[column.name], is_best=_is(numbers, column, best))
+                for column in report.columns
+            )
+            table.add_row(*names, *cells)
+        if is_contest:
+            table.add_section()
     table.add_section()
-    means = [candidate.means for candidate in report.candidates]
-    _add_section(table, report, "mean", means, style="bold")
+    _add_means(table, report)
     return table
 
 
-def _add_section(
-    table: Table,
-    report: EvaluateReport,
-    title: str,
-    scores: Sequence[Mapping[str, float | None]],
-    *,
-    style: str,
-) -> None:
-    is_contest = len(report.candidates) > 1
-    for place, (candidate, numbers) in enumerate(zip(report.candidates, scores, strict=True)):
-        cells = [Text(title if place == 0 else "", style)]
-        if is_contest:
-            cells.append(Text(candidate.name, style))
-        for column in report.columns:
-            best = column.best([each[column.name] for each in scores])
-            cells.append(_cell(column, numbers[column.name], best))
-        table.add_row(*cells)
+def _add_means(table: Table, report: EvaluateReport) -> None:
+    for number, candidate in enumerate(report.candidates):
+        scored = len(candidate.pictures) - candidate.failed
+        share = f" ({scored} of {len(candidate.pictures)})" if candidate.failed else ""
+        is_contest = len(report.candidates) > 1
+        title = "mean" if number == 0 else ""
+        names = [title, candidate.name + share] if is_contest else [title + share]
+        cells = (
+            _cell(
+                column,
+                candidate.means[column.name],
+                is_best=candidate.name in report.winners(column),
+            )
+            for column in report.columns
+        )
+        table.add_row(*(Text(name, "bold") for name in names), *cells)
 
 
-def _cell(column: Column, value: float | None, best: float | None) -> Text:
+def _is(
+    numbers: Mapping[str, float | None], column: Column, best: Mapping[str, float | None]
+) -> bool:
+    value = numbers[column.name]
+    return value is not None and value == best[column.name]
+
+
+def _cell(column: Column, value: float | None, *, is_best: bool) -> Text:
     if value is None:
         return Text("-  ")
     number = f"{value:.{column.digits}f}"
-    return Text(f"{number} *", "bold green") if value == best else Text(f"{number}  ")
-
-
-def _winners(report: EvaluateReport) -> dict[str, tuple[str, ...]]:
-    """For each column the candidates with the best mean; none where there is one candidate."""
-
-    def winners(column: Column) -> Iterator[str]:
-        best = column.best([candidate.means[column.name] for candidate in report.candidates])
-        for candidate in report.candidates:
-            if best is not None and candidate.means[column.name] == best:
-                yield candidate.name
-
-    return {column.name: tuple(winners(column)) for column in report.columns}
+    return Text(f"{number} *", "bold green") if is_best else Text(f"{number}  ")
 
 
 def _picture_record(score: PictureScore) -> dict[str, object]:
