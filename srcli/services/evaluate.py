@@ -256,6 +256,7 @@ def _scoring(request: EvaluateRequest) -> ScoringConfig:
     return ScoringConfig(
         metrics=metrics,
         channels=request.channels,
+        scale=request.scale,
         crop=request.scale if request.crop is None else request.crop,
         device=choose_device(request.engine.device),
         offline=request.offline,

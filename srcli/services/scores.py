@@ -77,6 +77,7 @@ class ScoringConfig:
 
     metrics: tuple[str, ...] = (Metric.PSNR, Metric.SSIM)
     channels: tuple[Channels, ...] = (Channels.Y,)
+    scale: int = 4
     crop: int = 4  # pixels at each side that PSNR and SSIM leave out
     device: torch.device = torch.device("cpu")
     offline: bool | None = None
@@ -87,7 +88,7 @@ def parse_metrics(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
     known = [metric.value for metric in Metric]
     for name in names:
-        if name not in known and not name.removeprefix(OTHERS) < name:
+        if name not in known and (not name.startswith(OTHERS) or name == OTHERS):
             hint = f"say {', '.join(known)}, or {OTHERS}{name} with the package pyiqa"
             raise UsageError(f"no metric is named {name!r}", hint=hint)
     if not names:
@@ -127,7 +128,7 @@ def _load(name: str, config: ScoringConfig, on_event: Callable[[Event], None]) -
         case Metric.PSNR | Metric.SSIM:
             return [FidelityScorer(metric, channels, config.crop) for channels in config.channels]
         case Metric.CONSISTENCY:
-            return [ConsistencyScorer()]
+            return [ConsistencyScorer(config.scale)]
         case Metric.LPIPS | Metric.LPIPS_VGG | Metric.ST_LPIPS:
             trunk, *names = PERCEPTUAL[metric]
             features, heads = (
@@ -162,8 +163,9 @@ class FidelityScorer:
         return f"{self.columns[0].name}: {words[self._protocol.channels]}, 8 bits, {what}, {crop}"
 
     def score(self, sample: Sample) -> tuple[float | None, ...]:
-        scores = fidelity.measure(sample.restored, sample.target, self._protocol)
-        return (scores.psnr if self._measures_psnr else scores.ssim,)
+        restored, target = (fidelity.prepared(each, self._protocol) for each in _both(sample))
+        measure = fidelity.psnr if self._measures_psnr else fidelity.ssim
+        return (float(measure(restored, target)),)
 
 
 class ConsistencyScorer:
@@ -172,11 +174,15 @@ class ConsistencyScorer:
     columns = (Column(name=Metric.CONSISTENCY, is_higher_better=True, unit="dB", digits=3),)
     protocol = "consistency: shrunk by MATLAB's bicubic, PSNR of RGB to the input, nothing cropped"
 
+    def __init__(self, scale: int) -> None:
+        self._scale = scale
+
     def score(self, sample: Sample) -> tuple[float | None, ...]:
         if sample.low is None:
             return (None,)
-        size = (sample.low.shape[-2], sample.low.shape[-1])
-        shrunk = quantize(resize(sample.restored.double() / 255, size, filter=Filter.BICUBIC))
+        height, width = sample.low.shape[-2:]
+        covered = sample.restored[:, : height * self._scale, : width * self._scale].double() / 255
+        shrunk = quantize(resize(covered, (height, width), filter=Filter.BICUBIC))
         low = sample.low.double() / 255
         return (float(fidelity.psnr(shrunk.unsqueeze(0), low.unsqueeze(0), peak=1.0)),)
 
