@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 
 from srcli import __version__
-from srcli.cli import compare, degrade, doctor, evaluate, interrupts, render, spellings, upscale, weights
+from srcli.cli import (
+    compare,
+    degrade,
+    doctor,
+    evaluate,
+    interrupts,
+    render,
+    spellings,
+    upscale,
+    weights,
+)
 from srcli.cli.interrupts import INTERRUPTED, Interrupted
 from srcli.errors import SrcliError
 

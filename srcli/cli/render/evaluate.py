@@ -142,9 +142,9 @@ def _table(report: EvaluateReport, *, has_pictures: bool) -> Table:
     if is_contest:
         table.add_column("candidate", overflow="fold")
     for column in report.columns:
-        unit = f" [{column.unit}]" if column.unit else ""
         arrow = "↑" if column.is_higher_better else "↓"
-        table.add_column(Text(f"{column.name}{unit} {arrow}"), justify="right")
+        heading = Text(f"{column.name}\n{column.unit} {arrow}  ")
+        table.add_column(heading, justify="right", no_wrap=True)
     for place, picture in enumerate(report.candidates[0].pictures if has_pictures else ()):
         scores = [candidate.pictures[place].scores for candidate in report.candidates]
         best = {
