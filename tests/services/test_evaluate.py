@@ -94,7 +94,7 @@ def test_a_network_is_judged_by_what_upscale_gives(targets, tiny_weights, tmp_pa
     for path in targets.iterdir():
         small = Image.open(path)
         small.resize((small.width // 4, small.height // 4)).save(low / path.name)
-        upscale_file(engine, low / path.name, f"{made}/", options)
+        upscale_file(engine, low / path.name, made / path.name, options)
     report = run(target=targets, low=low, restored=(made,), models=(str(tiny_weights),))
     files, network = report.candidates
     assert network.means == pytest.approx(dict(files.means), abs=1e-9)
