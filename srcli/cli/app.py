@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 
 from srcli import __version__
-from srcli.cli import degrade, doctor, interrupts, render, spellings, upscale, weights
+from srcli.cli import (
+    compare,
+    degrade,
+    doctor,
+    evaluate,
+    interrupts,
+    render,
+    spellings,
+    upscale,
+    weights,
+)
 from srcli.cli.interrupts import INTERRUPTED, Interrupted
 from srcli.errors import SrcliError
 
@@ -42,6 +52,8 @@ app.command()(upscale.upscale)
 app.add_typer(weights.app, name="weights")
 app.command()(doctor.doctor)
 app.command()(degrade.degrade)
+app.command()(compare.compare)
+app.command()(evaluate.evaluate)
 
 
 def main(arguments: list[str] | None = None) -> None:

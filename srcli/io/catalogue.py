@@ -144,8 +144,16 @@ class LpipsHeads(_Table):
     net: Literal["alex", "vgg", "squeeze"]
 
 
+class StLpips(_Table):
+    """Shift-tolerant LPIPS: features and heads in one file."""
+
+    kind: Literal["st-lpips"]
+    net: Literal["alex"]
+
+
 Architecture: TypeAlias = Annotated[
-    Rrdb | Compact | UNetDiscriminator | Vgg | AlexNet | LpipsHeads, Field(discriminator="kind")
+    Rrdb | Compact | UNetDiscriminator | Vgg | AlexNet | LpipsHeads | StLpips,
+    Field(discriminator="kind"),
 ]
 
 

@@ -63,7 +63,7 @@ def measure(restored: Tensor, target: Tensor, protocol: Protocol) -> Fidelity:
             f"pictures of {_size(restored)} and {_size(target)} cannot be compared",
             hint="restored and target must have the same size and channels",
         )
-    first, second = (_prepared(picture, protocol) for picture in (restored, target))
+    first, second = (prepared(picture, protocol) for picture in (restored, target))
     return Fidelity(psnr=float(psnr(first, second)), ssim=float(ssim(first, second)))
 
 
@@ -124,18 +124,22 @@ def crop_border(picture: Tensor, pixels: int) -> Tensor:
     return picture[..., pixels : height - pixels, pixels : width - pixels]
 
 
+def prepared(picture: Tensor, protocol: Protocol) -> Tensor:
+    """What of a picture (C, H, W) is compared: (1, 1 or C, h, w), float64 in 0 to 255.
+
+    Raises ImageError where the crop leaves nothing.
+    """
+    levels = crop_border(levels_of(picture), protocol.crop).unsqueeze(0)
+    if protocol.channels is Channels.RGB or levels.shape[1] == 1:
+        return levels
+    return luma(levels, rounded=protocol.channels is Channels.Y)
+
+
 def levels_of(picture: Tensor) -> Tensor:
     """uint8, or [0, 1] clamped and rounded to whole levels: float64 in 0 to 255."""
     if picture.dtype == torch.uint8:
         return picture.double()
     return _nearest(picture.double().clamp(0, 1) * PEAK)
-
-
-def _prepared(picture: Tensor, protocol: Protocol) -> Tensor:
-    levels = crop_border(levels_of(picture), protocol.crop).unsqueeze(0)
-    if protocol.channels is Channels.RGB or levels.shape[1] == 1:
-        return levels
-    return luma(levels, rounded=protocol.channels is Channels.Y)
 
 
 def _nearest(value: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from srcli.services.engine import Engine
+    from srcli.services.evaluate import PictureScore
     from srcli.services.job import Job
     from srcli.services.weights import Event
 
@@ -50,3 +51,19 @@ class Observer:
 
     def note(self, text: str) -> None:
         """Something the user should know once."""
+
+
+class EvaluateObserver:
+    """Hears everything and does nothing; override what you want to know."""
+
+    def weights_event(self, event: Event) -> None:
+        """Weights are being fetched, or a source failed."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know once."""
+
+    def started(self, candidate: str, description: str, pictures: int) -> None:
+        """The pictures of this candidate come now."""
+
+    def scored(self, score: PictureScore) -> None:
+        """A picture is done."""

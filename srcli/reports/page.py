@@ -1,0 +1,204 @@
+"""One self-contained page that shows pictures against each other, and an index of such pages.
+
+The page asks nothing of the network: a content policy forbids it, and names its own style and
+script by their digests. The parts lie in `templates/`, readable, and are put together here.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from io import BytesIO
+from urllib.parse import quote
+
+from PIL import Image
+
+from srcli import __version__
+from srcli.reports.difference import Difference, Levels, enlarged
+
+WEBP_SIDE = 16_383  # what the format holds
+THUMBNAIL = (520, 400)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """One picture of a page, (H, W, 3)."""
+
+    label: str
+    levels: Levels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """The difference of two pictures, by their places on the page."""
+
+    first: int
+    second: int
+    difference: Difference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """Relative addresses of the pages around this one."""
+
+    index: str
+    previous: str | None = None
+    following: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What a page shows. The largest picture gives the size; the others are enlarged in it."""
+
+    title: str
+    pictures: tuple[Shown, ...]
+    pairs: tuple[Pair, ...]
+    notes: tuple[str, ...] = ()
+    corner: tuple[int, int] = (0, 0)  # left and top of what is shown, in the whole picture
+    links: Links | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One page in the index."""
+
+    title: str
+    address: str
+    thumbnail: str  # a data address
+    psnr: float
+
+
+def page_html(page: Page) -> str:
+    """The whole page as a text."""
+    pictures = "".join(
+        f'<img alt="{escape(shown.label)}" src="{data_address(shown.levels)}">'
+        for shown in page.pictures
+    )
+    return _assembled(
+        "page",
+        {
+            "title": escape(page.title),
+            "links": _links(page.links),
+            "notes": _items(page.notes),
+            "pictures": pictures,
+            "data": json.dumps(_data(page)).replace("<", "\\u003c"),
+        },
+    )
+
+
+def index_html(title: str, cards: Sequence[Card], notes: Sequence[str] = ()) -> str:
+    """The index as a text: a card with a thumbnail for each page."""
+    shown = "".join(
+        f'<a href="{quote(card.address)}" data-psnr="{min(card.psnr, 999):.4f}">'
+        f'<img alt="" src="{card.thumbnail}"><div><b>{escape(card.title)}</b>'
+        f"<span>{_decibels(card.psnr)}</span></div></a>"
+        for card in cards
+    )
+    summary = f"{len(cards)} pictures; the left half is the first, the right half the last"
+    items = f"<ul>{_items(notes)}</ul>" if notes else ""
+    return _assembled(
+        "index",
+        {"title": escape(title), "summary": summary, "cards": shown, "notes": items},
+    )
+
+
+def thumbnail(first: Levels, last: Levels) -> str:
+    """Left half of one picture, right half of another, as a small data address."""
+    height, width = max(first.shape[:2], last.shape[:2])
+    half = Image.fromarray(enlarged(first, height, width))
+    whole = Image.fromarray(enlarged(last, height, width))
+    for picture in (half, whole):
+        picture.thumbnail(THUMBNAIL, Image.Resampling.BOX)
+    middle = whole.width // 2
+    whole.paste(half.crop((0, 0, middle, whole.height)), (0, 0))
+    whole.paste((255, 255, 255), (middle, 0, middle + 2, whole.height))
+    return _address(whole, "WEBP", quality=82)
+
+
+def data_address(levels: Levels) -> str:
+    """A picture as a data address, with no loss: WebP, or PNG where WebP is too small."""
+    image = Image.fromarray(levels)
+    if max(image.size) > WEBP_SIDE:
+        return _address(image, "PNG")
+    return _address(image, "WEBP", lossless=True, quality=60, method=2)
+
+
+def _address(image: Image.Image, kind: str, **options: int) -> str:
+    file = BytesIO()
+    image.save(file, kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _data(page: Page) -> dict[str, object]:
+    height, width = (max(shown.levels.shape[axis] for shown in page.pictures) for axis in (0, 1))
+    return {
+        "width": width,
+        "height": height,
+        "left": page.corner[0],
+        "top": page.corner[1],
+        "pictures": [{"label": shown.label} for shown in page.pictures],
+        "pairs": [
+            {
+                "first": pair.first,
+                "second": pair.second,
+                "psnr": None if math.isinf(pair.difference.psnr) else pair.difference.psnr,
+                "mean": pair.difference.mean,
+                "largest": pair.difference.largest,
+                "changed": pair.difference.changed,
+            }
+            for pair in page.pairs
+        ],
+    }
+
+
+def _links(links: Links | None) -> str:
+    if links is None:
+        return ""
+    places = {
+        "index": ("All", links.index),
+        "prev": ("← Previous", links.previous),
+        "next": ("Next →", links.following),
+    }
+    return "".join(
+        f'<a rel="{name}" href="{quote(address)}">{text}</a>'
+        for name, (text, address) in places.items()
+        if address
+    )
+
+
+def _items(sentences: Sequence[str]) -> str:
+    return "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+
+
+def _decibels(psnr: float) -> str:
+    return "equal" if math.isinf(psnr) else f"{psnr:.2f} dB"
+
+
+def _assembled(name: str, parts: Mapping[str, str]) -> str:
+    style = _template("theme.css") + _template(f"{name}.css")
+    script = _template(f"{name}.js")
+    policy = (
+        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src {_digest(style)}; script-src {_digest(script)}"
+    )
+    values = {**parts, "version": __version__, "policy": policy, "style": style, "script": script}
+    pieces = _template(f"{name}.html").split("{{")  # a value may itself contain the marks
+    shown = [pieces[0]]
+    for piece in pieces[1:]:
+        key, _, rest = piece.partition("}}")
+        shown += [values[key], rest]
+    return "".join(shown)
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _template(name: str) -> str:
+    return files("srcli.reports").joinpath("templates", name).read_text(encoding="utf-8")
