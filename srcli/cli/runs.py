@@ -11,17 +11,23 @@ from srcli.cli.interrupts import Interrupted
 
 if TYPE_CHECKING:  # the services import torch
     from srcli.cli.render.upscale import UpscaleView
+    from srcli.services.line import Outcome
     from srcli.services.request import UpscaleRequest
 
 
 def run(
-    request: UpscaleRequest, inputs: Sequence[Path], output: str | None, view: UpscaleView
+    request: UpscaleRequest,
+    inputs: Sequence[Path],
+    output: str | None,
+    view: UpscaleView,
+    *,
+    compares: bool = False,
 ) -> None:
-    """Enlarge what was named, and show it."""
+    """Enlarge what was named, and show it; with `compares`, make a page beside each result."""
     if streams.is_piped(inputs, output):
         _run_piped(request, inputs, output, view)
     else:
-        _run_files(request, inputs, output, view)
+        _run_files(request, inputs, output, view, compares=compares)
 
 
 def preview(
@@ -47,7 +53,12 @@ def _run_piped(
 
 
 def _run_files(
-    request: UpscaleRequest, inputs: Sequence[Path], output: str | None, view: UpscaleView
+    request: UpscaleRequest,
+    inputs: Sequence[Path],
+    output: str | None,
+    view: UpscaleView,
+    *,
+    compares: bool,
 ) -> None:
     from srcli.services.batch import upscale_files
     from srcli.services.stop import Stop
@@ -55,12 +66,22 @@ def _run_files(
     if not view.is_many:  # an interrupt may strike at once: nothing else is under way
         for outcome in upscale_files(request, inputs, output, view):
             view.ended(outcome)
+            _compare(outcome, view, wanted=compares)
         return
     stop = Stop()
     with interrupts.gracefully(stop):
         for outcome in upscale_files(request, inputs, output, view, stop=stop):
             view.ended(outcome)
+            _compare(outcome, view, wanted=compares)
         was_interrupted = interrupts.was_heard()
     if was_interrupted and not request.folder.watch:
         view.was_interrupted = True
         raise Interrupted
+
+
+def _compare(outcome: Outcome, view: UpscaleView, *, wanted: bool) -> None:
+    from srcli.services.compare import compare_upscaled
+
+    if wanted and outcome.report is not None:
+        compared = compare_upscaled(Path(outcome.report.source), Path(outcome.report.output))
+        view.note(f"compare them in {compared.page}")

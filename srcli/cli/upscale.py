@@ -197,6 +197,12 @@ MaxPixelsOption = Annotated[
         rich_help_panel=FILES,
     ),
 ]
+CompareOption = Annotated[
+    bool,
+    typer.Option(
+        "--compare", help="Make a page beside each result to compare it.", rich_help_panel=FILES
+    ),
+]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace existing files.", rich_help_panel=FILES)
 ]
@@ -230,6 +236,7 @@ def upscale(
     suffix: SuffixOption = None,
     max_pixels: MaxPixelsOption = 2_000_000_000,
     overwrite: OverwriteOption = False,
+    compare: CompareOption = False,
     recursive: folders.RecursiveOption = False,
     include: folders.IncludeOption = None,
     exclude: folders.ExcludeOption = None,
@@ -310,5 +317,8 @@ def upscale(
     )
     is_many = len(inputs) > 1 or inputs[0].is_dir()
     with UpscaleView(json=json, quiet=quiet, verbose=verbose, is_many=is_many) as view:
-        (runs.preview if dry_run else runs.run)(request, inputs, output, view)
+        if dry_run:
+            runs.preview(request, inputs, output, view)
+        else:
+            runs.run(request, inputs, output, view, compares=compare)
     raise typer.Exit(view.exit_code)

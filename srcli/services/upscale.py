@@ -106,7 +106,7 @@ def finish_job(engine: Engine, job: Job) -> UpscaleReport:
         ) from None
     return UpscaleReport(
         source=job.source,
-        output=str(job.target),
+        output=str(job.target) if isinstance(job.target, Path) else "-",
         height=job.height,
         width=job.width,
         source_height=job.picture.height,

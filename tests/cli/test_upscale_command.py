@@ -166,3 +166,10 @@ def test_the_command_line_answers_without_torch():
 
     probe = "import sys, srcli, srcli.cli.app; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
+
+
+def test_compare_makes_a_page_beside_the_result(srcli, picture):
+    code, _, err = srcli(picture, "--compare")
+    page = picture.with_name("photo_x4.html")
+    assert code == 0 and str(page) in err
+    assert "photo_x4.png" in page.read_text("utf-8")
