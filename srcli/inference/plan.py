@@ -14,7 +14,7 @@ from srcli.models.network import Network
 
 # Up to this size the whole image at once is not slower than a stream: the rows of a small image
 # are few beside the network's delay (measured on a CPU, docs/explanation/streaming.md).
-WHOLE_AREA = 160 * 160
+WHOLE_AREA = 192 * 192
 # Larger bands are hardly faster. A CPU wants what it works on to stay in its cache; a GPU wants
 # enough to do for all its cores.
 BAND_AREA = {"cpu": 8 * 1024, "cuda": 128 * 1024}
