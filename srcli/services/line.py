@@ -7,7 +7,6 @@ limit, whichever is more.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from srcli.errors import DiskFullError, SrcliError
+from srcli.services.cores import Cores, core_count
 from srcli.services.engine import Engine
 from srcli.services.gate import Gate
 from srcli.services.job import Job, PictureOptions, open_job, read_ahead
@@ -25,7 +25,7 @@ from srcli.services.stop import Stop, StoppedError
 from srcli.services.tasks import Task
 from srcli.services.upscale import UpscaleReport, finish_job, run_job
 
-LEAST_GATE, MOST_GATE = 256 << 20, 4 << 30  # bytes
+LEAST_GATE, MOST_GATE = 256 << 20, 2 << 30  # bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +45,7 @@ class Parcel:
     task: Task
     job: Job | None = None
     engine: Engine | None = None  # that ran it
+    threads: int = 1  # of torch, that it was run with
     held: int | None = None  # bytes at the gate
     has_begun: bool = False  # in the journal
     outcome: Outcome | None = None  # None at the end: given up
@@ -65,6 +66,8 @@ class Line:
         self._engines, self._options, self._observer = engines, options, observer
         self._stop, self._is_strict = stop, fail_fast
         self._gate = Gate(gate_limit())
+        is_on_cpu = len(engines) == 1 and engines[0].device.type == "cpu"
+        self._cores = Cores() if is_on_cpu else None
         self._bugs: list[Exception] = []
 
     def outcomes(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
@@ -72,15 +75,19 @@ class Line:
 
         Raises the first bug met, after everything else was done.
         """
-        codecs = codec_threads(os.cpu_count() or 1)
+        codecs = codec_threads(core_count())
         stages = [
             Stage("decode", [partial(self._guard, self._decode)] * codecs.decode),
             Stage("network", self._networks(), queue=2 * len(self._engines)),
             Stage("encode", [partial(self._guard, self._encode)] * codecs.encode),
         ]
-        for parcel in run_stages(map(Parcel, tasks), stages, self._stop):
-            if parcel.outcome is not None:
-                yield parcel.outcome
+        try:
+            for parcel in run_stages(map(Parcel, tasks), stages, self._stop):
+                if parcel.outcome is not None:
+                    yield parcel.outcome
+        finally:
+            if self._cores is not None:
+                self._cores.restore()
         if self._bugs:
             raise self._bugs[0]
 
@@ -130,6 +137,8 @@ class Line:
         assert parcel.job is not None
         self._go_on_or_stop()
         parcel.engine = engine
+        if self._cores is not None:
+            parcel.threads = self._cores.give()
         run_job(engine, parcel.job, self._observer, self._stop)
         return True
 
@@ -137,6 +146,9 @@ class Line:
         """What the network has done is written even while the run is being stopped."""
         assert parcel.job is not None and parcel.engine is not None
         report = finish_job(parcel.engine, parcel.job)
+        if self._cores is not None:
+            codecs = report.decode_seconds + report.encode_seconds
+            self._cores.count(network=report.network_seconds, threads=parcel.threads, codecs=codecs)
         journal = parcel.task.journal
         if journal is not None and isinstance(parcel.task.source, Path):
             journal.done(parcel.task.source, Path(report.output), report.seconds)
@@ -193,5 +205,5 @@ def codec_threads(cores: int) -> CodecThreads:
 
 
 def gate_limit() -> int:
-    """Bytes that pictures under way may hold together: a quarter of what is free."""
-    return min(max(psutil.virtual_memory().available // 4, LEAST_GATE), MOST_GATE)
+    """Bytes that pictures under way may hold together: an eighth of what is free."""
+    return min(max(psutil.virtual_memory().available // 8, LEAST_GATE), MOST_GATE)

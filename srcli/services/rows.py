@@ -56,7 +56,7 @@ class ColourSource(_PageSource):
             assert self._page is not None
             rows = np.ascontiguousarray(self._page.read_rows(start, stop))
         else:
-            rows = self._samples[start:stop].astype(np.float32) / self._unit
+            rows = np.divide(self._samples[start:stop], self._unit, dtype=np.float32)
         return torch.from_numpy(rows).permute(2, 0, 1).expand(3, -1, -1)
 
     def _decode(self, page: Page) -> npt.NDArray[np.generic]:
