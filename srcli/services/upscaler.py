@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import StrEnum
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from srcli.errors import UsageError
+from srcli.inference.geometry import PlanKind
 from srcli.inference.precision import Precision
 from srcli.inference.rows import RowSink, RowSource, TensorSink, TensorSource
 from srcli.io.alpha import AlphaMode
@@ -33,15 +35,16 @@ from srcli.services.upscale import run_job, upscale_file
 
 Array = npt.NDArray[np.generic]
 P = TypeVar("P", str, Path, Image.Image, Array, Tensor)
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class Upscaler:
     """Enlarges pictures with one network; keep it and call it often, the network stays loaded.
 
     `model` is a catalogue name, an alias, a file or `hf://owner/repo/file`; `device` auto, cpu,
-    cuda, cuda:N or mps; `tile` the side of a tile in input pixels, 0 the whole image at once, None
-    what fits; `halo` the context around a tile in input pixels. Raises WeightsError or UsageError.
-    Not for two threads at once: give each its own.
+    cuda, cuda:N or mps; `plan` auto, whole, stream or tiles; `tile` the side of a tile in input
+    pixels, 0 the whole image at once, None what fits; `halo` the context around a tile in input
+    pixels. Raises WeightsError or UsageError. Not for two threads at once: give each its own.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Upscaler:
         *,
         device: str = "auto",
         precision: str = "auto",
+        plan: str = "auto",
         tile: int | None = None,
         halo: int | None = None,
         tta: bool = False,
@@ -60,7 +64,8 @@ class Upscaler:
     ) -> None:
         engine = EngineOptions(
             device=device,
-            precision=_precision(precision),
+            precision=_choice(Precision, precision, "precision"),
+            plan=_choice(PlanKind, plan, "plan"),
             tile=tile,
             halo=halo,
             tta=tta,
@@ -102,9 +107,9 @@ class Upscaler:
         options = PictureOptions(
             size=size or TargetSize(scale=scale),
             strength=strength,
-            alpha=AlphaMode(alpha),
-            icc=IccMode(icc),
-            color_fix=ColorFix(color_fix),
+            alpha=_choice(AlphaMode, alpha, "way with alpha"),
+            icc=_choice(IccMode, icc, "way with profiles"),
+            color_fix=_choice(ColorFix, color_fix, "colour fix"),
             metadata=metadata,
             overwrite=overwrite,
         )
@@ -180,9 +185,9 @@ def load_network(name_or_file: str | PathLike[str] = DEFAULT_MODEL) -> Network:
     return load(str(name_or_file)).network
 
 
-def _precision(word: str) -> Precision:
+def _choice(choices: type[Choice], word: str, what: str) -> Choice:
     try:
-        return Precision(word)
+        return choices(word)
     except ValueError:
-        choices = ", ".join(Precision)
-        raise UsageError(f"{word!r} is no precision", hint=f"say one of {choices}") from None
+        known = ", ".join(choices)
+        raise UsageError(f"{word!r} is no {what}", hint=f"say one of {known}") from None

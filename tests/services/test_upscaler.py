@@ -61,6 +61,8 @@ def test_a_path_comes_back_as_the_path_of_the_result(upscaler, tmp_path):
         (lambda up: up(np.zeros((2, 2, 7), np.uint8)), "is no picture"),
         (lambda up: up(42), "a int is no picture"),
         (lambda up: srcli.Upscaler("x.pth", precision="fp8"), "is no precision"),
+        (lambda up: srcli.Upscaler("x.pth", plan="guess"), "is no plan"),
+        (lambda up: up(np.zeros((2, 2), np.uint8), icc="lose"), "is no way with profiles"),
     ],
 )
 def test_what_is_no_picture_is_named(upscaler, call, phrase):
