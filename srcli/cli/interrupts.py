@@ -29,7 +29,8 @@ class Interrupted(BaseException):
 
 
 def install() -> None:
-    """Hear the signals from now on."""
+    """Hear the signals from now on, as if there had been none."""
+    _Hearing.was_heard = False
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _hear)
 
@@ -37,7 +38,7 @@ def install() -> None:
 @contextmanager
 def gracefully(stop: Stop) -> Iterator[None]:
     """In the block the first signal sets `stop`, and only a second one ends the program."""
-    _Hearing.stop, _Hearing.was_heard = stop, False
+    _Hearing.stop = stop
     try:
         yield
     finally:
@@ -45,15 +46,15 @@ def gracefully(stop: Stop) -> Iterator[None]:
 
 
 def was_heard() -> bool:
-    """Whether a signal came since `gracefully` was entered."""
+    """Whether a signal came."""
     return _Hearing.was_heard
 
 
 def _hear(number: int, frame: FrameType | None) -> None:
-    if _Hearing.stop is None:
-        raise Interrupted(number)
     if _Hearing.was_heard:
         os._exit(INTERRUPTED)  # threads of torch and libvips cannot be asked to leave
     _Hearing.was_heard = True
+    if _Hearing.stop is None:
+        raise Interrupted(number)
     _Hearing.stop.set()
     render.stopping()

@@ -49,8 +49,17 @@ ARRAY = pyvips.GValue.array_int_type
 def explain(error: VipsError) -> str:
     """What libvips says, in one line: no names of its operations twice, no line said twice."""
     lines = [line.strip() for line in str(error.detail).splitlines()]
-    told = [line for line in dict.fromkeys(lines) if line and not line.startswith(_NOISE)]
+    told = [line for line in dict.fromkeys(lines) if line and not _is_noise(line)]
     return "; ".join(told[:2]) or "its content makes no sense"
+
+
+def _is_noise(line: str) -> bool:
+    """No reason: a name of an operation, or a question of pyvips in another thread.
+
+    All threads share one text of errors, and pyvips asks an image for `subtract` as if it were a
+    property before it takes it for an operation.
+    """
+    return line.startswith(_NOISE) or "no property named" in line
 
 
 def damaged(name: str, error: VipsError) -> ImageError:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from srcli.services.engine import EngineOptions
     from srcli.services.job import PictureOptions
 
-# How a run is carried out, not what comes of it (to a fraction of a level).
-_NOT_MEANT = {"overwrite", "device", "tile", "max_pixels"}
+# How a run is carried out, not what comes of it (but for a fraction of a level).
+_NOT_MEANT = {"overwrite", "device", "plan", "tile", "max_pixels"}
 
 
 @dataclass(frozen=True, slots=True)
