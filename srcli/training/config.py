@@ -34,6 +34,7 @@ class PretrainedSpec(Table):
     weights: str = Field(
         default="realesrgan-x4plus", description="name, file or hf:// address, as of --model"
     )
+    scale: Count | None = Field(default=None, description="refuse weights of any other scale")
 
 
 class RrdbSpec(Table):

@@ -21,6 +21,11 @@ def line(text: str) -> None:
     out.print(Text(shown(text)))
 
 
+def text(whole: str) -> None:
+    """A whole text on stdout, unchanged."""
+    sys.stdout.write(whole)
+
+
 def note(text: str) -> None:
     """One plain line about the work on stderr."""
     err.print(Text(shown(text)))

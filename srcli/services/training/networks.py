@@ -60,7 +60,7 @@ def start_network(spec: NetworkSpec, sources: Sources) -> tuple[Network, Base]:
         case PretrainedSpec(weights=name):
             weights = sources.obtain(name)
             network = build_network(read_weights(weights))
-            _check_trainable(network, name)
+            _check_trainable(network, name, spec.scale)
             base = Base(name=weights.name, digest=weights.digest, licence=_licence(weights))
         case RrdbSpec():
             config = RRDBConfig(
@@ -158,7 +158,12 @@ def _forget_whole(weights: WeightsFile) -> None:
             file.unlink(missing_ok=True)
 
 
-def _check_trainable(network: Network, name: str) -> None:
+def _check_trainable(network: Network, name: str, scale: int | None) -> None:
+    if scale not in (None, network.scale):
+        raise UsageError(
+            f"{name} enlarges x{network.scale}, not x{scale}",
+            hint=f"choose weights of scale {scale}: srcli weights list",
+        )
     body = network.body
     is_ours = isinstance(body, RRDBNet | CompactNet)
     if isinstance(body, RRDBNet) and (

@@ -45,14 +45,15 @@ def run_training(
     """
     options, observer = options or RunOptions(), observer or TrainingObserver()
     folder, device = RunFolder(path), device_of(options.device)
-    with joined(device) as processes, stop_requests() as stop:
+    with joined(device) as processes:
         heard = observer if processes.is_first else TrainingObserver()
         if processes.is_first and not options.resume:
             folder.check_unused()
         prepared = prepare(config, folder, options, heard, device=device, processes=processes)
         run = _Run(prepared, folder, heard, resume=options.resume)
         try:
-            is_stopped = run.go(stop)
+            with stop_requests() as stop:
+                is_stopped = run.go(stop)
             return run.report(is_stopped)
         finally:
             run.close()
