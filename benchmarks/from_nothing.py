@@ -12,14 +12,14 @@ from pathlib import Path
 
 from trial import run_trial
 
-NETWORK = '[network]\nkind = "rrdb"\nchannels = 32\ngrowth = 16\nblocks = 2\n'
+NETWORK = '[network]\nkind = "rrdb"\nchannels = 32\ngrowth = 32\nblocks = 2\n'
 CHANGES = {
     "degradation": '"bicubic"',
     "validation_fraction": "0.25",
-    "steps": "2500",
-    "batch": "8",
+    "steps": "2000",
+    "batch": "4",
     "patch_px": "96",
-    "learning_rate": "8e-4",
+    "learning_rate": "5e-4",
     "every_steps": "250",
     "precision": '"bf16"',
 }

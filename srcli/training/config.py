@@ -43,7 +43,9 @@ class RrdbSpec(Table):
     kind: Literal["rrdb"] = "rrdb"
     scale: Literal[1, 2, 4] = Field(default=4, description="side of the output over the input's")
     channels: Count = Field(default=64, description="features between the blocks")
-    growth: Count = Field(default=32, description="features that each dense convolution adds")
+    growth: Count = Field(
+        default=32, description="features that a convolution adds; spandrel loads only 32"
+    )
     blocks: Count = Field(default=23, description="residual-in-residual blocks")
 
 

@@ -45,9 +45,10 @@ class Settled:
 
     def written_into(self, config: TrainingConfig) -> TrainingConfig:
         """The configuration with these numbers in place of "auto"."""
-        adversary = config.adversary
-        if adversary is not None:
-            adversary = adversary.model_copy(update={"warmup_steps": self.warmup_steps})
+        adversary = None
+        if config.is_gan:
+            spec = config.adversary or AdversarySpec()
+            adversary = _with(spec, warmup_steps=self.warmup_steps)
         return config.model_copy(
             update={
                 "data": _with(config.data, workers=self.workers),

@@ -97,6 +97,12 @@ def restore(training: Training, state: State) -> None:
     set_random_state(state["random"])
 
 
+def weights_are_finite(training: Training) -> bool:
+    """Whether a network can be gone on with; this waits for the device."""
+    norms = torch._foreach_norm([each.detach() for each in training.network.parameters()])
+    return bool(torch.stack(norms).isfinite().all())
+
+
 def architecture_of(network: Network) -> str:
     """What two networks have in common whose weights fit each other."""
     tensors = network.state_dict().values()

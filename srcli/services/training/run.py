@@ -25,7 +25,7 @@ from srcli.training.distributed import joined
 from srcli.training.document import write_document
 from srcli.training.guard import Verdict
 from srcli.training.loop import StepReport, train
-from srcli.training.state import capture, restore
+from srcli.training.state import capture, restore, weights_are_finite
 
 Stop = Callable[[], bool]
 
@@ -103,6 +103,7 @@ class _Run:
         for report in train(self.training, self.feed, on_note=self.observer.note):
             self._mind(report)
             self.observer.advanced(self.training.step)
+            self._log_if_due()
             if self._is_asked_to_stop(stop):
                 self._save()
                 return self.training.step < self.prepared.settled.steps
@@ -172,10 +173,7 @@ class _Run:
 
     def _after_step(self, stop: Stop) -> None:
         step, settled = self.training.step, self.prepared.settled
-        is_last = step == settled.steps
-        if step % settled.log_every == 0 or is_last:
-            self._write_log(step)
-        is_due = step % settled.validate_every == 0 or is_last
+        is_due = step % settled.validate_every == 0 or step == settled.steps
         if is_due:
             self._validate(step, stop)
         if is_due or step % settled.save_every == 0:
@@ -208,7 +206,11 @@ class _Run:
             self.log.forget_after(self.training.step)
         self.observer.note(f"numbers ran away: back to step {self.training.step} ({path.name})")
 
-    def _write_log(self, step: int) -> None:
+    def _log_if_due(self) -> None:
+        """Write the means of an interval that is over."""
+        step, settled = self.training.step, self.prepared.settled
+        if step % settled.log_every and step != settled.steps:
+            return
         rows = [report.numbers() for report in self.interval]
         self.interval.clear()
         numbers = {}
@@ -253,7 +255,8 @@ class _Run:
         return bool(self.training.processes.any(flag))
 
     def _save(self) -> None:
-        if self.is_first:
+        # Ruined weights are not saved over good ones; the guard will go back to those.
+        if self.is_first and weights_are_finite(self.training):
             keep = self.prepared.config.checkpoints.keep
             best_step = None if self.best is None else self.best.step
             self.folder.save(self._state(), keep=keep, best_step=best_step)
