@@ -17,7 +17,7 @@ CHANGES = {
     "weights": '"realesrgan-x4plus-anime"',
     "degradation": '"bicubic"',
     "validation_fraction": "0.25",
-    "steps": "300",
+    "steps": "240",
     "batch": "4",
     "patch_px": "96",
     "learning_rate": "2e-4",

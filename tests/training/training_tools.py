@@ -101,3 +101,11 @@ def gradients(module: torch.nn.Module) -> Tensor:
 def weights(module: torch.nn.Module) -> Tensor:
     """All weights of a network in one vector."""
     return torch.cat([parameter.detach().flatten() for parameter in module.parameters()])
+
+
+# A learned balance too, whose gradient must be averaged as the networks' are.
+DISTRIBUTED = {
+    **GAN,
+    "losses": {**GAN["losses"], "luma": {**PIXEL, "channels": "luma"}},
+    "balance": {"kind": "uncertainty"},
+}

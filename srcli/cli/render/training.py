@@ -145,6 +145,8 @@ class TrainingView(TrainingObserver):
         """Show how the run ended, the line to type last."""
         self._bar.stop()
         self.exit_code = INTERRUPTED if report.is_stopped else 0
+        if not report.is_first:
+            return
         if self._json:
             self._record("report", **_plain(report), command=report.command)
             return

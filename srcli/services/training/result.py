@@ -43,6 +43,7 @@ class TrainingReport:
     bicubic: Scores
     skipped_steps: int
     seconds: float
+    is_first: bool = True  # of several processes, the one that wrote and is to talk
 
     @property
     def command(self) -> str:

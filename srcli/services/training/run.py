@@ -128,6 +128,7 @@ class _Run:
             bicubic=self.bicubic,
             skipped_steps=self.training.guard.skipped,
             seconds=self._elapsed(),
+            is_first=self.is_first,
         )
 
     def close(self) -> None:
@@ -209,7 +210,8 @@ class _Run:
     def _log_if_due(self) -> None:
         """Write the means of an interval that is over."""
         step, settled = self.training.step, self.prepared.settled
-        if step % settled.log_every and step != settled.steps:
+        is_due = step % settled.log_every == 0 or step == settled.steps
+        if not is_due or not self.interval:
             return
         rows = [report.numbers() for report in self.interval]
         self.interval.clear()
