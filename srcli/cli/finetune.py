@@ -10,6 +10,7 @@ import typer
 
 from srcli.cli import options as shared
 from srcli.cli.render.training import TrainingView
+from srcli.degradations.names import Preset
 
 NETWORK, PICTURES, STEPS, RUN = "Network", "Pictures", "Steps", "How it runs"
 
@@ -22,16 +23,6 @@ class PresetChoice(StrEnum):
     ESRGAN = "esrgan"
     REALESRGAN = "realesrgan"
     CONTENT_STYLE = "content-style"
-
-
-class DegradationChoice(StrEnum):
-    """How low pictures are made; the same words as `degradations.presets.Preset`."""
-
-    BICUBIC = "bicubic"
-    AREA = "area"
-    LANCZOS = "lanczos"
-    LIGHT = "light"
-    REALESRGAN = "realesrgan"
 
 
 FolderArgument = Annotated[
@@ -77,7 +68,7 @@ LowOption = Annotated[
     ),
 ]
 DegradationOption = Annotated[
-    DegradationChoice | None,
+    Preset | None,
     typer.Option(
         "--degradation",
         help="How low pictures are made. Default: the preset's.",
@@ -228,6 +219,7 @@ def finetune(
     [bold]srcli finetune photos/[/bold] checks the folder, trains, and ends with the line to use
     the result. Ctrl-C saves the run; the same command with --resume goes on.
     """
+    from srcli.services.stop import Stop
     from srcli.services.training.networks import Sources
     from srcli.services.training.preparation import RunOptions
     from srcli.services.training.request import FinetuneRequest
@@ -251,8 +243,9 @@ def finetune(
         teacher=teacher,
         output=output,
     )
-    with TrainingView(json=json, quiet=quiet) as view:
+    stop = Stop()
+    with TrainingView(json=json, quiet=quiet, stop=stop) as view:
         sources = Sources(offline=offline or None, trust=trust, on_event=view.weights_event)
         options = RunOptions(device=device, sources=sources, vgg_weights=vgg_weights, resume=resume)
-        view.ended(run(request, options, view))
+        view.ended(run(request, options, view, stop))
     raise typer.Exit(view.exit_code)

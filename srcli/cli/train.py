@@ -56,12 +56,14 @@ def train(
         raise UsageError(
             "no training file was given", hint="print one with srcli train --print-config psnr"
         )
+    from srcli.services.stop import Stop
     from srcli.services.training.networks import Sources  # torch from here on
     from srcli.services.training.preparation import RunOptions
     from srcli.services.training.request import train_file
 
-    with TrainingView(json=json, quiet=quiet) as view:
+    stop = Stop()
+    with TrainingView(json=json, quiet=quiet, stop=stop) as view:
         sources = Sources(offline=offline or None, trust=trust, on_event=view.weights_event)
         options = RunOptions(device=device, sources=sources, vgg_weights=vgg_weights, resume=resume)
-        view.ended(train_file(config, output, options, view))
+        view.ended(train_file(config, output, options, view, stop))
     raise typer.Exit(view.exit_code)

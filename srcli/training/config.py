@@ -22,7 +22,7 @@ Rate = Annotated[float, Field(gt=0, lt=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Betas = Annotated[tuple[Beta, Beta], Field(strict=False)]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Score = Literal["psnr", "ssim"]
+Score = Literal["psnr", "ssim", "lpips"]
 
 HINT = "see docs/reference/training-config.md, or print a valid file: srcli train --print-config"
 
@@ -141,7 +141,7 @@ class ValidationSpec(Table):
     """How good the network is meanwhile."""
 
     every_steps: Count | Auto = Field(default="auto", description="steps between two validations")
-    keep_best_by: Score = Field(default="psnr", description="psnr or ssim, on luma")
+    keep_best_by: Score = Field(default="psnr", description="psnr or ssim, on luma, or lpips")
     largest_px: Annotated[int, Field(ge=0)] | Auto = Field(
         default="auto", description="longest side of the middle part that is scored; 0: all of it"
     )

@@ -8,7 +8,8 @@ from test_training_loop import assert_same
 from training_tools import CPU, GAN, MACHINE, PLAIN, FixedFeed, tiny, weights
 
 from srcli.data.pairs import DegradedPairs
-from srcli.degradations.presets import DEGRADATIONS, Preset
+from srcli.degradations.names import Preset
+from srcli.degradations.presets import DEGRADATIONS
 from srcli.errors import ConfigError, OutOfMemoryError, UsageError
 from srcli.models.network import wrap_rrdb
 from srcli.models.rrdb import RRDBConfig, RRDBNet

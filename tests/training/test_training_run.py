@@ -17,10 +17,13 @@ from safetensors.torch import load_file, save_file
 from srcli.cli.app import main
 from srcli.errors import BadWeightsError, DiskFullError, TrainingError
 from srcli.io.checkpoints import read_checkpoint
+from srcli.metrics.fidelity import Fidelity
 from srcli.models.rrdb import RRDBConfig, RRDBNet
+from srcli.services.stop import Stop
 from srcli.services.training import folder as run_folder
-from srcli.services.training import networks
+from srcli.services.training import networks, validation
 from srcli.services.training.observer import TrainingObserver
+from srcli.services.training.pictures import WholePair
 from srcli.services.training.preparation import RunOptions
 from srcli.services.training.request import FinetuneRequest, finetune, train_file
 from srcli.services.training.validation import Scores, Validator
@@ -157,7 +160,7 @@ GAN = """
 def test_a_run_that_was_stopped_goes_on_with_the_same_bits(more, photos, tmp_path, tiny_weights):
     file = config_file(tmp_path, photos, tiny_weights, more)
     train_file(file, tmp_path / "whole", ON_CPU)
-    report = train_file(file, tmp_path / "parts", ON_CPU, _Stopper(after=7))
+    report = train_until(7, file, tmp_path / "parts", ON_CPU)
     assert report.is_stopped and report.steps == 7
     train_file(file, tmp_path / "parts", RESUMED)
     for name in ("last.safetensors", "best.safetensors"):
@@ -165,14 +168,19 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_bits(more, photos, tmp_pat
 
 
 class _Stopper(TrainingObserver):
-    """Presses Ctrl-C after a step."""
+    """Wishes the run to end after a step."""
 
     def __init__(self, after: int) -> None:
-        self.after = after
+        self.after, self.stop = after, Stop()
 
     def advanced(self, step: int) -> None:
         if step == self.after:
-            os.kill(os.getpid(), signal.SIGINT)
+            self.stop.set()
+
+
+def train_until(step, file, output, options):
+    stopper = _Stopper(after=step)
+    return train_file(file, output, options, stopper, stopper.stop)
 
 
 def started(file, output):
@@ -201,12 +209,12 @@ def test_a_killed_run_goes_on_with_the_same_bits(how, photos, tiny_weights, tmp_
     saved = max((tmp_path / "killed" / "checkpoints").glob("step-*.pt"))
     step = read_checkpoint(saved)["training"]["step"]
     # Nobody waits for 9999 steps: both runs are stopped at the same one.
-    train_file(file, tmp_path / "killed", RESUMED, _Stopper(after=step + 2))
-    train_file(file, tmp_path / "whole", ON_CPU, _Stopper(after=step + 2))
+    train_until(step + 2, file, tmp_path / "killed", RESUMED)
+    train_until(step + 2, file, tmp_path / "whole", ON_CPU)
     assert_same_bits(tensors_of(tmp_path / "killed"), tensors_of(tmp_path / "whole"))
     log = (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()
     steps = [each["step"] for each in map(json.loads, log) if each["type"] == "train"]
-    assert steps == list(range(1, step + 2))
+    assert steps == list(range(1, step + 3))
 
 
 class _Poisoner(TrainingObserver):
@@ -422,15 +430,22 @@ def test_paired_pictures_are_trained_on(tune, photos):
 
 
 def test_a_score_is_the_mean_of_the_scores_of_its_pictures(monkeypatch):
-    from srcli.services.training import validation
-
     found = iter([30.0, 31.0, 32.0, 30.0])
-    score = validation.Fidelity
-    monkeypatch.setattr(validation, "measure", lambda *pictures: score(psnr=next(found), ssim=0.5))
-    pair = validation.WholePair(name="x", low=torch.zeros(3, 4, 4), high=torch.zeros(3, 16, 16))
+    monkeypatch.setattr(
+        validation, "measure", lambda *pictures: Fidelity(psnr=next(found), ssim=0.5)
+    )
+    pair = WholePair(name="x", low=torch.zeros(3, 4, 4), high=torch.zeros(3, 16, 16))
     three, one = (
         Validator([pair] * count, scale=4, device=torch.device("cpu"), samples=0)
         for count in (3, 1)
     )
     assert three.bicubic() == Scores(psnr=31.0, ssim=0.5)
     assert one.bicubic() == Scores(psnr=30.0, ssim=0.5)
+
+
+def test_the_best_is_chosen_by_the_score_that_is_asked_for():
+    sharp, close = Scores(psnr=28.0, ssim=0.8, lpips=0.1), Scores(psnr=30.0, ssim=0.9, lpips=0.2)
+    names = ("psnr", "ssim", "lpips")
+    assert [max(sharp, close, key=lambda each: each.by(name)) for name in names] == [
+        *(close, close, sharp)
+    ]

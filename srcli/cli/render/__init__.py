@@ -59,7 +59,7 @@ def interrupted() -> None:
 
 def stopping() -> None:
     """Said from a signal handler, so straight to the terminal: Rich may be in the middle."""
-    os.write(2, b"\nstopping after the pictures under way; once more to stop at once\n")
+    os.write(2, b"\nstopping after what is under way; once more to stop at once\n")
 
 
 def shown(text: str) -> str:

@@ -15,12 +15,13 @@ from rich.progress import TimeRemainingColumn as RemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from srcli.cli import render
+from srcli.cli import interrupts, render
 from srcli.cli.render import weights
 from srcli.errors import SrcliError
 from srcli.services.training.observer import Beginning, TrainingObserver
 
 if TYPE_CHECKING:  # these import torch
+    from srcli.services.stop import Stop
     from srcli.services.training.pictures import Pictures
     from srcli.services.training.result import TrainingReport
     from srcli.services.training.validation import Scores
@@ -33,7 +34,9 @@ SHOWN_PROBLEMS = 20
 class TrainingView(TrainingObserver):
     """Shows a training run in the way asked for."""
 
-    def __init__(self, *, json: bool, quiet: bool) -> None:
+    def __init__(self, *, json: bool, quiet: bool, stop: Stop) -> None:
+        self._stop = stop  # set by the first Ctrl-C, from the first step on
+        self._hearing = ExitStack()
         self._json = json
         self._talks = not json and not quiet
         self.exit_code = 0
@@ -62,6 +65,7 @@ class TrainingView(TrainingObserver):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._hearing.close()
         self._fetching.close()
         self._bar.stop()
         if self._json and isinstance(error, SrcliError):
@@ -84,6 +88,9 @@ class TrainingView(TrainingObserver):
             self._problems(pictures)
 
     def began(self, beginning: Beginning) -> None:
+        self._hearing.enter_context(interrupts.gracefully(self._stop))
+        if not beginning.is_first:
+            return
         settled = beginning.settled
         self._steps, self._first = settled.steps, beginning.first_step
         self._fetching.close()  # its bar makes room for ours
@@ -127,13 +134,13 @@ class TrainingView(TrainingObserver):
 
     def validated(self, step: int, scores: Scores, *, is_best: bool) -> None:
         if self._json:
-            self._record("validation", step=step, best=is_best, **_finite(asdict(scores)))
+            self._record("validation", step=step, best=is_best, **_finite(scores.numbers()))
         else:
             when = "before" if step == 0 else f"step {step}"
             best = ", the best so far" if is_best else ""
-            self._say(
-                f"validation ({when})  PSNR {scores.psnr:.2f} dB  SSIM {scores.ssim:.4f}{best}"
-            )
+            values = f"PSNR {scores.psnr:.2f} dB  SSIM {scores.ssim:.4f}"
+            values += f"  LPIPS {scores.lpips:.4f}" if scores.lpips is not None else ""
+            self._say(f"validation ({when})  {values}{best}")
 
     def note(self, text: str) -> None:
         if self._json:

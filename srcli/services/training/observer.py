@@ -28,6 +28,7 @@ class Beginning:
     first_step: int  # steps done already
     training_pictures: int
     validation_pictures: int
+    is_first: bool  # of several processes, the one that is to talk
 
 
 class TrainingObserver:

@@ -13,7 +13,8 @@ from srcli.data.crops import mixed_seed, split_off
 from srcli.data.decode import read_picture
 from srcli.data.pairs import GIBIBYTE, DegradedPairs, PairedPictures, PairSource, PictureCache
 from srcli.data.survey import Problem, Trouble, survey_folder, survey_pairs
-from srcli.degradations.presets import DEGRADATIONS, Preset
+from srcli.degradations.names import Preset
+from srcli.degradations.presets import DEGRADATIONS
 from srcli.degradations.recipe import degrade
 from srcli.errors import UsageError
 from srcli.training.config import DataSpec

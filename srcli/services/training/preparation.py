@@ -11,7 +11,6 @@ import torch
 
 from srcli.data.pairs import PairSource
 from srcli.errors import OutOfMemoryError, UsageError
-from srcli.models.network import Network
 from srcli.services.devices import choose_device, list_devices
 from srcli.services.training.assembly import assemble, gather_helpers
 from srcli.services.training.feed import TrainingFeed
@@ -21,7 +20,7 @@ from srcli.services.training.networks import Base, Sources, start_network, teach
 from srcli.services.training.observer import TrainingObserver
 from srcli.services.training.pictures import Pictures, find_pictures, pair_source, whole_pair
 from srcli.services.training.teaching import taught_source
-from srcli.services.training.validation import Validator
+from srcli.services.training.validation import Validator, find_lpips
 from srcli.training.config import TrainingConfig
 from srcli.training.defaults import Machine, Settled, settle
 from srcli.training.distributed import Processes
@@ -93,7 +92,7 @@ def prepare(
         pictures=pictures,
         training=training,
         feed=feed,
-        validator=_validator(config, settled, pictures, network, device, observer),
+        validator=_validator(config, settled, pictures, training, options, observer),
     )
 
 
@@ -179,15 +178,17 @@ def _validator(
     config: TrainingConfig,
     settled: Settled,
     pictures: Pictures,
-    network: Network,
-    device: torch.device,
+    training: Training,
+    options: RunOptions,
     observer: TrainingObserver,
 ) -> Validator:
+    scale, device = training.network.scale, training.device
+    is_needed = config.validation.keep_best_by == "lpips"
     pairs = [
         whole_pair(
             example,
             config.data,
-            scale=network.scale,
+            scale=scale,
             largest_px=settled.largest_px,
             seed=config.training.seed,
         )
@@ -195,8 +196,9 @@ def _validator(
     ]
     return Validator(
         pairs,
-        scale=network.scale,
+        scale=scale,
         device=device,
         samples=config.validation.samples,
+        lpips=find_lpips(options.sources, device, is_needed=is_needed),
         on_note=observer.note,
     )

@@ -10,6 +10,7 @@ from typing import Any
 from srcli.errors import UnavailableWeightsError, UsageError
 from srcli.io.toml import read_toml
 from srcli.losses.tables import with_weight
+from srcli.services.stop import Stop
 from srcli.services.training.folder import RunFolder, latest_folder, unused_folder
 from srcli.services.training.networks import discriminator_for, has_vgg
 from srcli.services.training.observer import TrainingObserver
@@ -51,6 +52,7 @@ def finetune(
     request: FinetuneRequest,
     options: RunOptions | None = None,
     observer: TrainingObserver | None = None,
+    stop: Stop | None = None,
 ) -> TrainingReport:
     """Fine-tune weights on a folder of pictures; see `run_training` for what may be raised."""
     options, observer = options or RunOptions(), observer or TrainingObserver()
@@ -62,7 +64,7 @@ def finetune(
     else:
         tables = _preset(request, options, observer.note)
     config = parse_config(_with_options(tables, request), source="the options")
-    return run_training(config, folder, options, observer)
+    return run_training(config, folder, options, observer, stop)
 
 
 def train_file(
@@ -70,6 +72,7 @@ def train_file(
     output: Path | None = None,
     options: RunOptions | None = None,
     observer: TrainingObserver | None = None,
+    stop: Stop | None = None,
 ) -> TrainingReport:
     """Train as a file says; what it leaves "auto", a resumed run takes as it was settled."""
     options = options or RunOptions()
@@ -82,7 +85,7 @@ def train_file(
         config = parse_config(
             _settled_as(tables, _read_tables(RunFolder(folder).config)), source=str(file)
         )
-    return run_training(config, folder, options, observer)
+    return run_training(config, folder, options, observer, stop)
 
 
 def run_folder(output: Path | None, name: str, *, resume: bool) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
@@ -14,8 +13,8 @@ import torch
 from torch import Tensor
 
 from srcli.errors import TrainingError
+from srcli.services.stop import Stop
 from srcli.services.training.folder import MetricsLog, RunFolder
-from srcli.services.training.interruption import stop_requests
 from srcli.services.training.observer import Beginning, TrainingObserver
 from srcli.services.training.preparation import Prepared, RunOptions, device_of, prepare
 from srcli.services.training.result import Best, TrainingReport, metadata_of, write_weights
@@ -27,21 +26,20 @@ from srcli.training.guard import Verdict
 from srcli.training.loop import StepReport, train
 from srcli.training.state import capture, restore, weights_are_finite
 
-Stop = Callable[[], bool]
-
 
 def run_training(
     config: TrainingConfig,
     path: Path,
     options: RunOptions | None = None,
     observer: TrainingObserver | None = None,
+    stop: Stop | None = None,
 ) -> TrainingReport:
     """Train as configured, in the run folder `path`.
 
-    On Ctrl-C or SIGTERM the run is saved and ends with `is_stopped`. Under torchrun the first
-    process validates and writes. Raises, before anything is written: UsageError, ConfigError,
-    WeightsError, OutOfMemoryError; later: TrainingError where the numbers cannot be saved, and
-    DiskFullError or OutputError, with the last checkpoint whole.
+    When `stop` is set the run is saved and ends with `is_stopped`. Under torchrun the first
+    process validates, writes and is heard. Raises, before anything is written: UsageError,
+    ConfigError, WeightsError, OutOfMemoryError; later: TrainingError where the numbers cannot be
+    saved, and DiskFullError or OutputError, with the last checkpoint whole.
     """
     options, observer = options or RunOptions(), observer or TrainingObserver()
     folder, device = RunFolder(path), device_of(options.device)
@@ -52,8 +50,8 @@ def run_training(
         prepared = prepare(config, folder, options, heard, device=device, processes=processes)
         run = _Run(prepared, folder, heard, resume=options.resume)
         try:
-            with stop_requests() as stop:
-                is_stopped = run.go(stop)
+            observer.began(run.beginning())
+            is_stopped = run.go(stop or Stop())
             return run.report(is_stopped)
         finally:
             run.close()
@@ -94,6 +92,23 @@ class _Run:
     def is_first(self) -> bool:
         """Whether this process validates and writes."""
         return self.training.processes.is_first
+
+    def beginning(self) -> Beginning:
+        """What the run is."""
+        prepared, network = self.prepared, self.training.network
+        return Beginning(
+            folder=self.folder.path,
+            network=f"{network.traits.architecture}, x{network.scale}",
+            base=prepared.base.name,
+            losses=tuple(prepared.config.losses),
+            device=str(self.training.device),
+            settled=prepared.settled,
+            parts=self.feed.parts,
+            first_step=self.training.step,
+            training_pictures=len(prepared.pictures.training),
+            validation_pictures=len(prepared.pictures.validation),
+            is_first=self.is_first,
+        )
 
     def go(self, stop: Stop) -> bool:
         """Train to the end or until stopped; whether it was stopped."""
@@ -139,21 +154,6 @@ class _Run:
 
     def _begin(self, stop: Stop) -> None:
         """Score the start and save it: what cannot be saved is not begun."""
-        prepared, network = self.prepared, self.training.network
-        self.observer.began(
-            Beginning(
-                folder=self.folder.path,
-                network=f"{network.traits.architecture}, x{network.scale}",
-                base=prepared.base.name,
-                losses=tuple(prepared.config.losses),
-                device=str(self.training.device),
-                settled=prepared.settled,
-                parts=self.feed.parts,
-                first_step=self.training.step,
-                training_pictures=len(prepared.pictures.training),
-                validation_pictures=len(prepared.pictures.validation),
-            )
-        )
         if self.before is None:
             self._score_start(stop)
             self._save()
@@ -249,11 +249,11 @@ class _Run:
 
     def _tell_scores(self, step: int, scores: Scores, *, is_best: bool) -> None:
         if self.log is not None:
-            self.log.write("validation", step, asdict(scores))
+            self.log.write("validation", step, scores.numbers())
         self.observer.validated(step, scores, is_best=is_best)
 
     def _is_asked_to_stop(self, stop: Stop) -> bool:
-        flag = torch.tensor(float(stop()), device=self.training.device)
+        flag = torch.tensor(float(stop.is_set()), device=self.training.device)
         return bool(self.training.processes.any(flag))
 
     def _save(self) -> None:

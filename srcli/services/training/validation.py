@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
 from statistics import fmean
+from typing import assert_never
 
 import numpy as np
 import torch
@@ -14,27 +16,45 @@ from torch import Tensor
 from srcli.degradations.resize import Filter, quantize, resize
 from srcli.io.files import replacing
 from srcli.io.tensors import read_state_dict, write_safetensors
-from srcli.metrics.fidelity import Channels, Fidelity, Protocol, measure
+from srcli.metrics.fidelity import Channels, Protocol, measure
+from srcli.metrics.names import Metric
 from srcli.models.network import Network
 from srcli.reports.progress import Levels, ProgressRow, progress_sheet
 from srcli.services.engine import Engine, EngineOptions
 from srcli.services.network import LoadedNetwork
+from srcli.services.scores import PerceptualScorer, Sample, ScoringConfig, load_scorers
+from srcli.services.stop import Stop
+from srcli.services.training.networks import Sources
 from srcli.services.training.pictures import WholePair
 from srcli.services.training.teaching import enlarged
+from srcli.training.config import Score
 
 SAMPLE_PX = 128  # side of a picture on a sheet, in high pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """Means over the validation pictures, on luma, by the protocol of the published tables."""
+    """Means over the validation pictures: PSNR and SSIM on luma, as the published tables."""
 
     psnr: float
     ssim: float
+    lpips: float | None = None  # where its weights are there
 
-    def by(self, name: str) -> float:
-        """The score that a configuration names; larger is better."""
-        return {"psnr": self.psnr, "ssim": self.ssim}[name]
+    def by(self, name: Score) -> float:
+        """The score that a configuration names, so that larger is better."""
+        match name:
+            case "psnr":
+                return self.psnr
+            case "ssim":
+                return self.ssim
+            case "lpips":
+                return -inf if self.lpips is None else -self.lpips
+            case _:
+                assert_never(name)
+
+    def numbers(self) -> dict[str, float]:
+        """Those that there are, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 class Validator:
@@ -47,8 +67,10 @@ class Validator:
         scale: int,
         device: torch.device,
         samples: int,
+        lpips: PerceptualScorer | None = None,
         on_note: Callable[[str], None] = lambda note: None,
     ) -> None:
+        self._lpips = lpips
         self._pairs = tuple(pairs)
         self._scale = scale
         self._device = device
@@ -59,10 +81,10 @@ class Validator:
 
     def bicubic(self) -> Scores:
         """What a bicubic enlargement scores on the same pictures."""
-        return _mean([measure(_bicubic(pair), pair.high, self._protocol) for pair in self._pairs])
+        return _mean([self._score(_bicubic(pair), pair) for pair in self._pairs])
 
     def validate(
-        self, network: Network, *, stop: Callable[[], bool] = lambda: False
+        self, network: Network, *, stop: Stop | None = None
     ) -> tuple[Scores, list[Tensor]] | None:
         """Scores, and the middles for a sheet as uint8 (3, H, W); None if stopped meanwhile.
 
@@ -76,15 +98,22 @@ class Validator:
         found, samples = [], []
         try:
             for number, pair in enumerate(self._pairs):
-                if stop():
+                if stop is not None and stop.is_set():
                     return None
                 restored = enlarged(engine, pair.low)
-                found.append(measure(restored, pair.high, self._protocol))
+                found.append(self._score(restored, pair))
                 if number < self._samples:
                     samples.append(_middle(restored, self._scale, self._side))
         finally:
             network.train()
         return _mean(found), samples
+
+    def _score(self, restored: Tensor, pair: WholePair) -> Scores:
+        fidelity = measure(restored, pair.high, self._protocol)
+        lpips = None
+        if self._lpips is not None:
+            (lpips,) = self._lpips.score(Sample(restored=restored, target=pair.high))
+        return Scores(psnr=fidelity.psnr, ssim=fidelity.ssim, lpips=lpips)
 
     def write_sheet(self, path: Path, before: Sequence[Tensor], now: Sequence[Tensor]) -> None:
         """Write the sheet low | before | now | target as PNG."""
@@ -117,15 +146,32 @@ def kept_samples(path: Path) -> list[Tensor]:
     return [each for _, each in sorted(read_state_dict(path).items()) if isinstance(each, Tensor)]
 
 
-def _mean(scores: Sequence[Fidelity]) -> Scores:
+def find_lpips(
+    sources: Sources, device: torch.device, *, is_needed: bool
+) -> PerceptualScorer | None:
+    """LPIPS on AlexNet: fetched if the configuration needs it, else only if it is here already."""
+    config = ScoringConfig(
+        metrics=(Metric.LPIPS,), device=device, offline=sources.offline if is_needed else True
+    )
+    scorers, failures = load_scorers(config, on_event=sources.on_event)
+    if is_needed and failures:
+        raise failures[Metric.LPIPS]
+    return next((each for each in scorers if isinstance(each, PerceptualScorer)), None)
+
+
+def _mean(scores: Sequence[Scores]) -> Scores:
+    lpips = [score.lpips for score in scores if score.lpips is not None]
     return Scores(
-        psnr=fmean(score.psnr for score in scores), ssim=fmean(score.ssim for score in scores)
+        psnr=fmean(score.psnr for score in scores),
+        ssim=fmean(score.ssim for score in scores),
+        lpips=fmean(lpips) if lpips else None,
     )
 
 
 def _bicubic(pair: WholePair) -> Tensor:
     height, width = pair.high.shape[-2:]
-    return quantize(resize(pair.low.float() / 255, (height, width), filter=Filter.BICUBIC))
+    enlarged = resize(pair.low.float() / 255, (height, width), filter=Filter.BICUBIC)
+    return (quantize(enlarged) * 255).round().byte()
 
 
 def _middle(picture: Tensor, factor: int, side: int) -> Tensor:
