@@ -78,50 +78,59 @@ def our_step(
     return lambda: next(steps) and None
 
 
-def plain_step(
-    network: nn.Module, discriminator: nn.Module, vgg: dict[str, Tensor], pair: Feed
-) -> Callable[[], None]:
+class PlainLoop:
     """A step as trainers of the field write it."""
-    generator = copy.deepcopy(network).to(DEVICE)
-    judge = copy.deepcopy(discriminator).to(DEVICE)
-    features = VGG19.from_weights(vgg, ["conv5_4"]).to(DEVICE)
-    average = copy.deepcopy(generator)
-    own = torch.optim.Adam(generator.parameters(), lr=1e-4, betas=(0.9, 0.99), foreach=False)
-    its = torch.optim.Adam(judge.parameters(), lr=1e-4, betas=(0.9, 0.99), foreach=False)
-    low, high = pair.pair.low, pair.pair.high
 
-    def cross_entropy(logits: Tensor, *, is_real: bool) -> Tensor:
-        label = logits.new_ones(logits.shape) * float(is_real)
-        return F.binary_cross_entropy_with_logits(logits, label)
+    def __init__(
+        self, network: nn.Module, discriminator: nn.Module, vgg: dict[str, Tensor], pair: Feed
+    ) -> None:
+        self.generator = copy.deepcopy(network).to(DEVICE)
+        self.judge = copy.deepcopy(discriminator).to(DEVICE)
+        self.features = VGG19.from_weights(vgg, ["conv5_4"]).to(DEVICE)
+        self.average = copy.deepcopy(self.generator)
+        self.own, self.its = (
+            torch.optim.Adam(each.parameters(), lr=1e-4, betas=(0.9, 0.99), foreach=False)
+            for each in (self.generator, self.judge)
+        )
+        self.low, self.high = pair.pair.low, pair.pair.high
 
-    def step() -> None:
-        for parameter in judge.parameters():
-            parameter.requires_grad = False
-        own.zero_grad()
-        restored = generator(low)
-        total = 1e-2 * F.l1_loss(restored, high)
-        ours, theirs = features(restored), features(high.detach())
+    def __call__(self) -> None:
+        restored = self._generator_step()
+        self._discriminator_step(restored)
+        pairs = zip(self.average.parameters(), self.generator.parameters(), strict=True)
+        with torch.no_grad():
+            for mean, now in pairs:
+                mean.mul_(0.999).add_(now, alpha=0.001)
+
+    def _generator_step(self) -> Tensor:
+        self.judge.requires_grad_(False)
+        self.own.zero_grad()
+        restored: Tensor = self.generator(self.low)
+        total = 1e-2 * F.l1_loss(restored, self.high)
+        ours, theirs = self.features(restored), self.features(self.high.detach())
         total = total + F.l1_loss(ours["conv5_4"], theirs["conv5_4"])
-        real = judge(high).detach()
-        fake = judge(restored)
+        real = self.judge(self.high).detach()
+        fake = self.judge(restored)
         relativistic = cross_entropy(real - fake.mean(), is_real=False)
         relativistic = relativistic + cross_entropy(fake - real.mean(), is_real=True)
         (total + 5e-3 * relativistic / 2).backward()
-        own.step()
-        for parameter in judge.parameters():
-            parameter.requires_grad = True
-        its.zero_grad()
-        fake = judge(restored).detach()
-        real = judge(high)
-        (cross_entropy(real - fake.mean(), is_real=True) / 2).backward()
-        fake = judge(restored.detach())
-        (cross_entropy(fake - real.mean().detach(), is_real=False) / 2).backward()
-        its.step()
-        with torch.no_grad():
-            for mean, now in zip(average.parameters(), generator.parameters(), strict=True):
-                mean.mul_(0.999).add_(now, alpha=0.001)
+        self.own.step()
+        return restored
 
-    return step
+    def _discriminator_step(self, restored: Tensor) -> None:
+        self.judge.requires_grad_(True)
+        self.its.zero_grad()
+        fake = self.judge(restored).detach()
+        real = self.judge(self.high)
+        (cross_entropy(real - fake.mean(), is_real=True) / 2).backward()
+        fake = self.judge(restored.detach())
+        (cross_entropy(fake - real.mean().detach(), is_real=False) / 2).backward()
+        self.its.step()
+
+
+def cross_entropy(logits: Tensor, *, is_real: bool) -> Tensor:
+    label = torch.full_like(logits, float(is_real))
+    return F.binary_cross_entropy_with_logits(logits, label)
 
 
 def main() -> int:
@@ -132,7 +141,7 @@ def main() -> int:
     vgg = VGG19(["conv5_4"]).state_dict()
     half = "bf16"
     loops = {
-        "plain": plain_step(network, discriminator, vgg, feed),
+        "plain": PlainLoop(network, discriminator, vgg, feed),
         "srcli fp32": our_step(network, discriminator, vgg, "fp32", feed),
         f"srcli {half}": our_step(network, discriminator, vgg, half, feed),
     }

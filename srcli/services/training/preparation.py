@@ -109,10 +109,11 @@ def device_of(wanted: str) -> torch.device:
 
 def machine_of(device: torch.device) -> Machine:
     """What the settling of "auto" has to know."""
-    facts = next(each for each in list_devices() if each.name.startswith(device.type))
+    facts = next(each for each in list_devices() if each.name in (device.type, str(device)))
+    # Autocast on Apple's GPUs is young, and nobody could measure it here.
     return Machine(
         is_accelerated=device.type != "cpu",
-        precisions=facts.precisions,
+        precisions=("fp32",) if device.type == "mps" else facts.precisions,
         cores=os.cpu_count() or 1,
     )
 
