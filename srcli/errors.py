@@ -2,6 +2,7 @@
 
     SrcliError                        1   a file could not be done
     ├── OutputError                   1   the result cannot be written where it was asked for
+    ├── TrainingError                 1   a training run that cannot go on
     ├── UsageError                    2   options that cannot be, or not together
     │   └── ConfigError               2   a configuration file or value that cannot be
     ├── WeightsError                  3   weights that cannot be used
@@ -33,6 +34,10 @@ class SrcliError(Exception):
 
 class OutputError(SrcliError):
     """The result cannot be written where it was asked for."""
+
+
+class TrainingError(SrcliError):
+    """A training run that cannot go on; what was saved of it is still good."""
 
 
 class UsageError(SrcliError):

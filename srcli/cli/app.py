@@ -14,9 +14,11 @@ from srcli.cli import (
     degrade,
     doctor,
     evaluate,
+    finetune,
     interrupts,
     render,
     spellings,
+    train,
     upscale,
     weights,
 )
@@ -49,6 +51,8 @@ def srcli(
 
 
 app.command()(upscale.upscale)
+app.command()(finetune.finetune)
+app.command()(train.train)
 app.add_typer(weights.app, name="weights")
 app.command()(doctor.doctor)
 app.command()(degrade.degrade)

@@ -23,7 +23,7 @@ StateTree: TypeAlias = "dict[str, Tensor | StateTree]"
 
 # What reading a damaged pickle ends in: its opcodes fetch from empty stacks, build from wrong
 # types and ask for storages that are not there. All of it comes from the file.
-_MALFORMED = (
+MALFORMED = (
     pickle.UnpicklingError,
     RuntimeError,
     EOFError,
@@ -98,7 +98,7 @@ def _read_torch(path: Path, *, is_mapped: bool) -> StateTree:
                 "ignore"
             )  # about pickle protocols and old storages: not the user's
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped)
-    except _MALFORMED as error:
+    except MALFORMED as error:
         if asked := strangers(path):
             message = f"{path} asks for {asked[0]}: refused, only tensors are ever loaded"
             hint = "use a .safetensors of these weights, or one saved from a state_dict()"

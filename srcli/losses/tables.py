@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from srcli.errors import ConfigError
 from srcli.losses.spec import KINDS, LossConfig
@@ -24,9 +26,26 @@ def problems(error: ValidationError, tables: Mapping[str, object]) -> str:
     """Each problem with its place as it is written in the file: `losses.pixel.eps: ...`."""
     return "; ".join(
         f"{place(problem['loc'], tables, is_missing=problem['type'] == 'missing')}: "
-        f"{problem['msg'].removeprefix('Value error, ')}"
+        f"{_complaint(problem, error.title)}"
         for problem in error.errors()
     )
+
+
+def _complaint(problem: ErrorDetails, title: str) -> str:
+    if problem["type"] == "missing":
+        return "missing"
+    if problem["type"] == "extra_forbidden":
+        similar = get_close_matches(str(problem["loc"][-1]), _known_keys(title), n=1)
+        return "unknown key" + (f" (did you mean {similar[0]}?)" if similar else "")
+    return problem["msg"].removeprefix("Value error, ")
+
+
+def _known_keys(title: str) -> set[str]:
+    """All keys of the tables of a configuration, by the name of its class."""
+    classes: list[type[LossConfig]] = [LossConfig, *LossConfig.__subclasses__()]
+    schema = next(each for each in classes if each.__name__ == title).model_json_schema()
+    tables = [schema, *schema.get("$defs", {}).values()]
+    return {key for table in tables for key in table.get("properties", {})}
 
 
 def place(

@@ -21,6 +21,11 @@ def line(text: str) -> None:
     out.print(Text(shown(text)))
 
 
+def text(whole: str) -> None:
+    """A whole text on stdout, unchanged."""
+    sys.stdout.write(whole)
+
+
 def note(text: str) -> None:
     """One plain line about the work on stderr."""
     err.print(Text(shown(text)))
@@ -54,7 +59,7 @@ def interrupted() -> None:
 
 def stopping() -> None:
     """Said from a signal handler, so straight to the terminal: Rich may be in the middle."""
-    os.write(2, b"\nstopping after the pictures under way; once more to stop at once\n")
+    os.write(2, b"\nstopping after what is under way; once more to stop at once\n")
 
 
 def shown(text: str) -> str:

@@ -1,0 +1,204 @@
+"""The folder of a run: what is in it, and how it appears whole or not at all.
+
+runs/photos/
+├── config.toml             all settings, also those that were "auto"
+├── best.safetensors        the average weights at the best validation: for `srcli upscale -m`
+├── last.safetensors        those of the last step
+├── metrics.jsonl           a line per interval and per validation
+├── samples/step-000500.png low | before | now | target
+├── checkpoints/step-000500.pt   the last ones and the best
+└── tensorboard/            if it is installed
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from srcli.errors import BadWeightsError, DiskFullError, OutputError, UsageError
+from srcli.io.checkpoints import read_checkpoint, write_checkpoint
+from srcli.io.files import output_errors, replacing
+
+CHECKPOINT = re.compile(r"step-(\d+)\.pt")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The paths of a run."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.toml"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        return self.path / "last.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    @property
+    def teacher(self) -> Path:
+        return self.path / "teacher"
+
+    @property
+    def before(self) -> Path:
+        """The samples of the first validation, as tensors."""
+        return self.path / "samples" / "before.safetensors"
+
+    def sheet(self, step: int) -> Path:
+        """The sample sheet of a step."""
+        return self.path / "samples" / f"step-{step:06}.png"
+
+    def checkpoint(self, step: int) -> Path:
+        """The checkpoint of a step."""
+        return self.path / "checkpoints" / f"step-{step:06}.pt"
+
+    def check_unused(self) -> None:
+        """Raise OutputError if there is a run in the folder already."""
+        if self.config.exists() or any(self._checkpoints()):
+            raise OutputError(
+                f"{self.path} holds a run already",
+                hint="go on with it by --resume, or name another folder with --output",
+            )
+
+    def create(self) -> None:
+        """Make the folder; OutputError if it cannot be made."""
+        try:
+            self.checkpoint(0).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"{self.path} cannot be made: {error.strerror}",
+                hint="name another folder with --output",
+            ) from None
+
+    def write_config(self, text: str) -> None:
+        """Write the settings of the run."""
+        with replacing(self.config) as partial:
+            partial.write_text(text, "utf-8")
+
+    def save(self, state: dict[str, Any], *, keep: int, best_step: int | None) -> Path:
+        """Write a checkpoint and remove the old ones, but not the best.
+
+        On a full disk the old ones go first. Raises DiskFullError if that was not enough; then
+        the newest of them is still there.
+        """
+        path = self.checkpoint(state["training"]["step"])
+        try:
+            write_checkpoint(path, state)
+        except DiskFullError:
+            if not self._prune(keep=1, best_step=None):
+                raise
+            write_checkpoint(path, state)
+        self._prune(keep=keep, best_step=best_step)
+        return path
+
+    def newest(self) -> tuple[Path, dict[str, Any]]:
+        """The newest checkpoint that can be read. UsageError if there is none."""
+        damaged = ""
+        for _, path in sorted(self._checkpoints(), reverse=True):
+            try:
+                return path, read_checkpoint(path)
+            except BadWeightsError as error:
+                damaged = f": {error}"
+        raise UsageError(
+            f"{self.path} has no checkpoint to go on from{damaged}",
+            hint="start a new run, or name the folder of another with --output",
+        )
+
+    def _checkpoints(self) -> Iterator[tuple[int, Path]]:
+        for path in (self.path / "checkpoints").glob("step-*.pt"):
+            if match := CHECKPOINT.fullmatch(path.name):
+                yield int(match[1]), path
+
+    def _prune(self, *, keep: int, best_step: int | None) -> bool:
+        """Remove all but the last `keep` and the best; whether that freed anything."""
+        found = sorted(self._checkpoints())
+        superfluous = [path for step, path in found[:-keep] if step != best_step]
+        for path in superfluous:
+            path.unlink(missing_ok=True)
+        return bool(superfluous)
+
+
+def unused_folder(wanted: Path) -> Path:
+    """`wanted`, or the first of wanted-2, wanted-3, ... that is not there yet."""
+    number, path = 1, wanted
+    while path.exists():
+        number += 1
+        path = wanted.with_name(f"{wanted.name}-{number}")
+    return path
+
+
+def latest_folder(wanted: Path) -> Path:
+    """The last of wanted, wanted-2, wanted-3, ... that is there; `wanted` if none is."""
+    number, path = 1, wanted
+    while (following := wanted.with_name(f"{wanted.name}-{number + 1}")).exists():
+        number, path = number + 1, following
+    return path
+
+
+class MetricsLog:
+    """Numbers by step, in metrics.jsonl and, where it is installed, for TensorBoard."""
+
+    def __init__(self, folder: RunFolder, *, tensorboard: bool, from_step: int) -> None:
+        self._path = folder.metrics
+        self.forget_after(from_step)
+        self._board = _tensorboard(folder.tensorboard, from_step) if tensorboard else None
+
+    @property
+    def has_tensorboard(self) -> bool:
+        """Whether TensorBoard gets the numbers too."""
+        return self._board is not None
+
+    def write(self, kind: str, step: int, numbers: Mapping[str, float]) -> None:
+        """Add a line: {"type": kind, "step": step, ...}."""
+        known = {name: value if isfinite(value) else None for name, value in numbers.items()}
+        line = json.dumps({"type": kind, "step": step, **known})
+        with output_errors(self._path), self._path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        if self._board is not None:
+            for name, value in numbers.items():
+                self._board.add_scalar(f"{kind}/{name}", value, step)
+
+    def close(self) -> None:
+        """Finish the files."""
+        if self._board is not None:
+            self._board.close()
+
+    def forget_after(self, step: int) -> None:
+        """Drop what a run wrote after its checkpoint: those steps are done again."""
+        if not self._path.is_file():
+            return
+        kept = []
+        for line in self._path.read_text("utf-8").splitlines():
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line)
+            except (json.JSONDecodeError, KeyError):  # cut off by a kill
+                continue
+        with replacing(self._path) as partial:
+            partial.write_text("".join(f"{line}\n" for line in kept), "utf-8")
+
+
+def _tensorboard(folder: Path, from_step: int) -> Any | None:  # noqa: ANN401 (an optional package)
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder), purge_step=from_step + 1)

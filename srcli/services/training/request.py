@@ -1,0 +1,219 @@
+"""What `srcli finetune` and `srcli train` are asked for, as a configuration and a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from srcli.errors import UnavailableWeightsError, UsageError
+from srcli.io.toml import read_toml
+from srcli.losses.tables import with_weight
+from srcli.services.stop import Stop
+from srcli.services.training.folder import RunFolder, latest_folder, unused_folder
+from srcli.services.training.networks import discriminator_for, has_vgg
+from srcli.services.training.observer import TrainingObserver
+from srcli.services.training.preparation import RunOptions
+from srcli.services.training.result import TrainingReport
+from srcli.services.training.run import run_training
+from srcli.training.config import HINT, TrainingConfig, parse_config
+from srcli.training.document import preset_tables
+
+RUNS = Path("runs")
+START = {4: "realesrgan-x4plus", 2: "realesrgan-x2plus"}  # weights by scale, if none are named
+Tables = dict[str, Any]
+OnNote = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinetuneRequest:
+    """The options of `srcli finetune`; None leaves a choice to the preset or to the device."""
+
+    folder: Path
+    low: Path | None = None
+    model: str | None = None
+    scale: int | None = None
+    degradation: str | None = None
+    preset: str | None = None
+    steps: int | None = None
+    batch: int | None = None
+    patch_px: int | None = None
+    learning_rate: float | None = None
+    losses: tuple[str, ...] = ()  # NAME=WEIGHT
+    precision: str | None = None
+    compile: bool | None = None
+    seed: int | None = None
+    teacher: str | None = None
+    output: Path | None = None
+
+
+def finetune(
+    request: FinetuneRequest,
+    options: RunOptions | None = None,
+    observer: TrainingObserver | None = None,
+    stop: Stop | None = None,
+) -> TrainingReport:
+    """Fine-tune weights on a folder of pictures; see `run_training` for what may be raised."""
+    options, observer = options or RunOptions(), observer or TrainingObserver()
+    folder = run_folder(request.output, request.folder.resolve().name, resume=options.resume)
+    if not request.folder.is_dir():
+        raise UsageError(f"{request.folder}: no such folder", hint="give a folder of pictures")
+    if options.resume:
+        tables = _read_tables(RunFolder(folder).config)
+    else:
+        tables = _preset(request, options, observer.note)
+    config = parse_config(_with_options(tables, request), source="the options")
+    return run_training(config, folder, options, observer, stop)
+
+
+def train_file(
+    file: Path,
+    output: Path | None = None,
+    options: RunOptions | None = None,
+    observer: TrainingObserver | None = None,
+    stop: Stop | None = None,
+) -> TrainingReport:
+    """Train as a file says; what it leaves "auto", a resumed run takes as it was settled."""
+    options = options or RunOptions()
+    tables = _read_tables(file)
+    is_of_run = options.resume and output is None and (file.parent / "checkpoints").is_dir()
+    wanted = file.parent if is_of_run else output
+    folder = run_folder(wanted, file.stem, resume=options.resume)
+    config = parse_config(tables, source=str(file))
+    if options.resume:
+        config = parse_config(
+            _settled_as(tables, _read_tables(RunFolder(folder).config)), source=str(file)
+        )
+    return run_training(config, folder, options, observer, stop)
+
+
+def run_folder(output: Path | None, name: str, *, resume: bool) -> Path:
+    """Where a run is: `output`, or runs/NAME, with a number if there is one already."""
+    if output is not None:
+        return output
+    return latest_folder(RUNS / name) if resume else unused_folder(RUNS / name)
+
+
+def finetune_config(
+    request: FinetuneRequest, options: RunOptions, on_note: OnNote = lambda note: None
+) -> TrainingConfig:
+    """The configuration that the options of a new run stand for."""
+    tables = _with_options(_preset(request, options, on_note), request)
+    return parse_config(tables, source="the options")
+
+
+def _read_tables(path: Path) -> Tables:
+    return read_toml(path, dict[str, Any], hint=HINT)
+
+
+def _preset(request: FinetuneRequest, options: RunOptions, on_note: OnNote) -> Tables:
+    """The tables of the preset, with the start weights and a discriminator that suits them."""
+    name = request.preset or _available_preset(options, on_note)
+    tables = preset_tables(name)
+    model = request.model or START.get(request.scale or 4)
+    if model is None:
+        raise UsageError(
+            f"no weights are known to start from at scale {request.scale}",
+            hint="name some with --model, or train from nothing: srcli train --print-config psnr",
+        )
+    network: Tables = {"kind": "pretrained", "weights": model}
+    if request.scale is not None:
+        network["scale"] = request.scale
+    tables = {**tables, "network": network, "data": {**tables.get("data", {})}}
+    if "weights" in tables.get("adversary", {}):
+        tables["adversary"] = _adversary(tables["adversary"], model, options, on_note)
+    return tables
+
+
+def _available_preset(options: RunOptions, on_note: OnNote) -> str:
+    missing = has_vgg(options.vgg_weights, options.sources)
+    if missing is None:
+        return "realesrgan"
+    on_note(f"preset psnr, because realesrgan needs the weights of VGG19: {missing}")
+    return "psnr"
+
+
+def _adversary(adversary: Tables, model: str, options: RunOptions, on_note: OnNote) -> Tables:
+    """The discriminator that belongs to the start weights; else a fresh one, and a note."""
+    partner = discriminator_for(model)
+    reason = f"none was released for {model}"
+    if partner is not None:
+        try:
+            options.sources.obtain(partner)
+            return {**adversary, "weights": partner}
+        except UnavailableWeightsError as error:
+            reason = str(error)
+    on_note(f"the discriminator starts from nothing: {reason}")
+    return {key: value for key, value in adversary.items() if key != "weights"}
+
+
+def _with_options(tables: Tables, request: FinetuneRequest) -> Tables:
+    """The tables with every option that was given in its place."""
+    data: Tables = {**tables.get("data", {}), "high": str(request.folder)}
+    if request.low is not None:
+        data["low"] = str(request.low)
+        data.pop("degradation", None)
+    if request.degradation is not None:
+        data["degradation"] = request.degradation
+    training = {
+        "steps": request.steps,
+        "batch": request.batch,
+        "patch_px": request.patch_px,
+        "precision": request.precision,
+        "compile": request.compile,
+        "seed": request.seed,
+    }
+    tables = {
+        **tables,
+        "data": data,
+        "training": {**tables.get("training", {}), **_given(training)},
+        "optimizer": {
+            **tables.get("optimizer", {}),
+            **_given({"learning_rate": request.learning_rate}),
+        },
+    }
+    if request.teacher is not None:
+        tables["teacher"] = {**tables.get("teacher", {}), "weights": request.teacher}
+    for text in request.losses:
+        tables = with_weight(tables, *parse_loss(text))
+    if "discriminator" not in tables:
+        tables.pop("adversary", None)
+    return tables
+
+
+def parse_loss(text: str) -> tuple[str, float]:
+    """`NAME=WEIGHT` as its two parts; UsageError for anything else.
+
+    >>> parse_loss("perceptual=0.5")
+    ('perceptual', 0.5)
+    """
+    name, _, weight = text.partition("=")
+    try:
+        return name, float(weight)
+    except ValueError:
+        raise UsageError(
+            f"--loss {text!r} is not understood", hint="write it as perceptual=1.0"
+        ) from None
+
+
+def _given(values: Mapping[str, Any]) -> Tables:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _settled_as(tables: Tables, stored: Tables) -> Tables:
+    """The tables with "auto", said or meant, as the stored run settled it.
+
+    >>> _settled_as({"training": {"steps": 9}}, {"training": {"steps": 5, "batch": 4}})
+    {'training': {'steps': 9, 'batch': 4}}
+    """
+    settled = dict(tables)
+    for name, values in stored.items():
+        ours = tables.get(name)
+        if name in _SETTLED and isinstance(values, dict):
+            said = {key: each for key, each in (ours or {}).items() if each != "auto"}
+            settled[name] = {**values, **said}
+    return settled
+
+
+_SETTLED = {"data", "training", "average", "validation", "checkpoints", "log"}

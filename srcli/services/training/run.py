@@ -1,0 +1,290 @@
+"""A whole run: a configuration in, weights to use out, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from math import isfinite
+from pathlib import Path
+from statistics import fmean
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from srcli.errors import TrainingError
+from srcli.services.stop import Stop
+from srcli.services.training.folder import MetricsLog, RunFolder
+from srcli.services.training.observer import Beginning, TrainingObserver
+from srcli.services.training.preparation import Prepared, RunOptions, device_of, prepare
+from srcli.services.training.result import Best, TrainingReport, metadata_of, write_weights
+from srcli.services.training.validation import Scores, keep_samples, kept_samples
+from srcli.training.config import TrainingConfig
+from srcli.training.distributed import joined
+from srcli.training.document import write_document
+from srcli.training.guard import Verdict
+from srcli.training.loop import StepReport, train
+from srcli.training.state import capture, restore, weights_are_finite
+
+
+def run_training(
+    config: TrainingConfig,
+    path: Path,
+    options: RunOptions | None = None,
+    observer: TrainingObserver | None = None,
+    stop: Stop | None = None,
+) -> TrainingReport:
+    """Train as configured, in the run folder `path`.
+
+    When `stop` is set the run is saved and ends with `is_stopped`. Under torchrun the first
+    process validates, writes and is heard. Raises, before anything is written: UsageError,
+    ConfigError, WeightsError, OutOfMemoryError; later: TrainingError where the numbers cannot be
+    saved, and DiskFullError or OutputError, with the last checkpoint whole.
+    """
+    options, observer = options or RunOptions(), observer or TrainingObserver()
+    folder, device = RunFolder(path), device_of(options.device)
+    with joined(device) as processes:
+        heard = observer if processes.is_first else TrainingObserver()
+        if processes.is_first and not options.resume:
+            folder.check_unused()
+        prepared = prepare(config, folder, options, heard, device=device, processes=processes)
+        run = _Run(prepared, folder, heard, resume=options.resume)
+        try:
+            observer.began(run.beginning())
+            is_stopped = run.go(stop or Stop())
+            return run.report(is_stopped)
+        finally:
+            run.close()
+
+
+class _Run:
+    """What happens between two steps."""
+
+    def __init__(
+        self, prepared: Prepared, folder: RunFolder, observer: TrainingObserver, *, resume: bool
+    ) -> None:
+        self.prepared = prepared
+        self.training = prepared.training
+        self.feed = prepared.feed
+        self.folder = folder
+        self.observer = observer
+        self.best: Best | None = None
+        self.before: Scores | None = None
+        self.bicubic: Scores | None = None
+        self.samples: list[Tensor] = []  # of the network before the training
+        self.interval: list[StepReport] = []
+        self.seconds = 0.0  # of earlier sittings
+        self.started = perf_counter()
+        if resume:
+            self._resume()
+        elif self.is_first:
+            folder.create()
+        self.log: MetricsLog | None = None
+        if self.is_first:
+            folder.write_config(write_document(prepared.config))
+            self.log = MetricsLog(
+                folder,
+                tensorboard=prepared.config.log.tensorboard,
+                from_step=self.training.step,
+            )
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process validates and writes."""
+        return self.training.processes.is_first
+
+    def beginning(self) -> Beginning:
+        """What the run is."""
+        prepared, network = self.prepared, self.training.network
+        return Beginning(
+            folder=self.folder.path,
+            network=f"{network.traits.architecture}, x{network.scale}",
+            base=prepared.base.name,
+            losses=tuple(prepared.config.losses),
+            device=str(self.training.device),
+            settled=prepared.settled,
+            parts=self.feed.parts,
+            first_step=self.training.step,
+            training_pictures=len(prepared.pictures.training),
+            validation_pictures=len(prepared.pictures.validation),
+            is_first=self.is_first,
+        )
+
+    def go(self, stop: Stop) -> bool:
+        """Train to the end or until stopped; whether it was stopped."""
+        self._begin(stop)
+        if self._is_asked_to_stop(stop):
+            return True
+        for report in train(self.training, self.feed, on_note=self.observer.note):
+            self._mind(report)
+            self.observer.advanced(self.training.step)
+            self._log_if_due()
+            if self._is_asked_to_stop(stop):
+                self._save()
+                return self.training.step < self.prepared.settled.steps
+            self._after_step(stop)
+        return False
+
+    def report(self, is_stopped: bool) -> TrainingReport:
+        """Write the last weights and say how it went."""
+        assert self.before is not None and self.bicubic is not None
+        if self.is_first:
+            metadata = metadata_of(self.prepared.config, self.training, self.prepared.base, None)
+            write_weights(self.folder.last, self.training, metadata)
+        self.training.processes.wait()
+        return TrainingReport(
+            folder=self.folder.path,
+            weights=self.folder.last if self.best is None else self.folder.best,
+            steps=self.training.step,
+            wanted_steps=self.prepared.settled.steps,
+            is_stopped=is_stopped,
+            best=self.best,
+            before=self.before,
+            bicubic=self.bicubic,
+            skipped_steps=self.training.guard.skipped,
+            seconds=self._elapsed(),
+            is_first=self.is_first,
+        )
+
+    def close(self) -> None:
+        """End threads and files."""
+        self.feed.close()
+        if self.log is not None:
+            self.log.close()
+
+    def _begin(self, stop: Stop) -> None:
+        """Score the start and save it: what cannot be saved is not begun."""
+        if self.before is None:
+            self._score_start(stop)
+            self._save()
+        self.training.processes.wait()
+
+    def _score_start(self, stop: Stop) -> None:
+        nothing = Scores(psnr=float("nan"), ssim=float("nan"))
+        self.before = self.bicubic = nothing
+        if not self.is_first:
+            return
+        self.bicubic = self.prepared.validator.bicubic()
+        scored = self.prepared.validator.validate(self.training.network, stop=stop)
+        if scored is None:
+            return
+        self.before, self.samples = scored
+        keep_samples(self.folder.before, self.samples)
+        self._tell_scores(0, self.before, is_best=False)
+
+    def _after_step(self, stop: Stop) -> None:
+        step, settled = self.training.step, self.prepared.settled
+        is_due = step % settled.validate_every == 0 or step == settled.steps
+        if is_due:
+            self._validate(step, stop)
+        if is_due or step % settled.save_every == 0:
+            self._save()
+
+    def _mind(self, report: StepReport) -> None:
+        """Do what the guard says, and keep the numbers for the log."""
+        self.interval.append(report)
+        if report.verdict is Verdict.LOWERED:
+            factor = self.training.guard.rate_factor
+            self.observer.note(f"numbers ran away: the learning rate is now x{factor:g}")
+        elif report.verdict is Verdict.ROLLED_BACK:
+            self._roll_back()
+        elif report.verdict is Verdict.STOPPED:
+            raise TrainingError(
+                f"the losses are not numbers at step {report.step}, and neither leaving steps "
+                "out, nor a lower rate, nor going back helped",
+                hint=f"lower the learning rate, or use fp32; {self.folder.path} has what was good",
+            )
+
+    def _roll_back(self) -> None:
+        """Return to the last checkpoint; the pictures go on, and the guard does not forget."""
+        guard = self.training.guard.state_dict()
+        self.training.processes.wait()
+        path, state = self.folder.newest()
+        restore(self.training, state["training"])
+        self.training.guard.load_state_dict(guard)
+        self.interval.clear()
+        if self.log is not None:
+            self.log.forget_after(self.training.step)
+        self.observer.note(f"numbers ran away: back to step {self.training.step} ({path.name})")
+
+    def _log_if_due(self) -> None:
+        """Write the means of an interval that is over."""
+        step, settled = self.training.step, self.prepared.settled
+        is_due = step % settled.log_every == 0 or step == settled.steps
+        if not is_due or not self.interval:
+            return
+        rows = [report.numbers() for report in self.interval]
+        self.interval.clear()
+        numbers = {}
+        for name in {name: None for row in rows for name in row}:
+            values = [row[name] for row in rows if name in row and isfinite(row[name])]
+            numbers[name] = fmean(values) if values else float("nan")
+        numbers["seconds"] = self._elapsed()
+        for warning in self.training.watch.warnings():
+            self.observer.note(warning)
+        if self.log is not None:
+            self.log.write("train", step, numbers)
+            self.observer.logged(step, numbers)
+
+    def _validate(self, step: int, stop: Stop) -> None:
+        """Score the average weights; the first process does it, the others wait."""
+        if self.is_first:
+            with self.training.average.applied():
+                scored = self.prepared.validator.validate(self.training.network, stop=stop)
+            if scored is not None:
+                self._take_scores(step, *scored)
+        self.training.processes.wait()
+
+    def _take_scores(self, step: int, scores: Scores, samples: list[Tensor]) -> None:
+        name = self.prepared.config.validation.keep_best_by
+        is_best = self.best is None or scores.by(name) > self.best.scores.by(name)
+        if is_best:
+            self.best = Best(step=step, scores=scores)
+            base = self.prepared.base
+            metadata = metadata_of(self.prepared.config, self.training, base, scores)
+            # Before the checkpoint that tells of it: a kill in between only repeats these steps.
+            write_weights(self.folder.best, self.training, metadata)
+        self.prepared.validator.write_sheet(self.folder.sheet(step), self.samples, samples)
+        self._tell_scores(step, scores, is_best=is_best)
+
+    def _tell_scores(self, step: int, scores: Scores, *, is_best: bool) -> None:
+        if self.log is not None:
+            self.log.write("validation", step, scores.numbers())
+        self.observer.validated(step, scores, is_best=is_best)
+
+    def _is_asked_to_stop(self, stop: Stop) -> bool:
+        flag = torch.tensor(float(stop.is_set()), device=self.training.device)
+        return bool(self.training.processes.any(flag))
+
+    def _save(self) -> None:
+        # Ruined weights are not saved over good ones; the guard will go back to those.
+        if self.is_first and weights_are_finite(self.training):
+            keep = self.prepared.config.checkpoints.keep
+            best_step = None if self.best is None else self.best.step
+            self.folder.save(self._state(), keep=keep, best_step=best_step)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "training": capture(self.training),
+            "feed": self.feed.state(),
+            "best": None if self.best is None else asdict(self.best),
+            "before": None if self.before is None else asdict(self.before),
+            "bicubic": None if self.bicubic is None else asdict(self.bicubic),
+            "seconds": self._elapsed(),
+        }
+
+    def _resume(self) -> None:
+        path, state = self.folder.newest()
+        restore(self.training, state["training"])
+        self.feed.restore(state["feed"])
+        best = state["best"]
+        self.best = best and Best(step=best["step"], scores=Scores(**best["scores"]))
+        # The scoring of the start may have been stopped, by a run that then took no step.
+        self.before = Scores(**state["before"]) if self.training.step else None
+        self.bicubic = Scores(**state["bicubic"])
+        self.seconds = state["seconds"]
+        self.samples = kept_samples(self.folder.before)
+        self.observer.note(f"going on from step {self.training.step} ({path.name})")
+
+    def _elapsed(self) -> float:
+        return self.seconds + perf_counter() - self.started

@@ -1,0 +1,189 @@
+"""How good a network is on pictures that it does not learn from, seen and in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from math import inf
+from pathlib import Path
+from statistics import fmean
+from typing import assert_never
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from srcli.degradations.resize import Filter, quantize, resize
+from srcli.io.files import replacing
+from srcli.io.tensors import read_state_dict, write_safetensors
+from srcli.metrics.fidelity import Channels, Protocol, measure
+from srcli.metrics.names import Metric
+from srcli.models.network import Network
+from srcli.reports.progress import Levels, ProgressRow, progress_sheet
+from srcli.services.engine import Engine, EngineOptions
+from srcli.services.network import LoadedNetwork
+from srcli.services.scores import PerceptualScorer, Sample, ScoringConfig, load_scorers
+from srcli.services.stop import Stop
+from srcli.services.training.networks import Sources
+from srcli.services.training.pictures import WholePair
+from srcli.services.training.teaching import enlarged
+from srcli.training.config import Score
+
+SAMPLE_PX = 128  # side of a picture on a sheet, in high pixels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """Means over the validation pictures: PSNR and SSIM on luma, as the published tables."""
+
+    psnr: float
+    ssim: float
+    lpips: float | None = None  # where its weights are there
+
+    def by(self, name: Score) -> float:
+        """The score that a configuration names, so that larger is better."""
+        match name:
+            case "psnr":
+                return self.psnr
+            case "ssim":
+                return self.ssim
+            case "lpips":
+                return -inf if self.lpips is None else -self.lpips
+            case _:
+                assert_never(name)
+
+    def numbers(self) -> dict[str, float]:
+        """Those that there are, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+class Validator:
+    """Scores a network on whole pictures, through the tiled inference that `upscale` uses."""
+
+    def __init__(
+        self,
+        pairs: Sequence[WholePair],
+        *,
+        scale: int,
+        device: torch.device,
+        samples: int,
+        lpips: PerceptualScorer | None = None,
+        on_note: Callable[[str], None] = lambda note: None,
+    ) -> None:
+        self._lpips = lpips
+        self._pairs = tuple(pairs)
+        self._scale = scale
+        self._device = device
+        self._samples = min(samples, len(pairs))
+        self._side = SAMPLE_PX // scale  # of a sample, in low pixels
+        self._on_note = on_note
+        self._protocol = Protocol(channels=Channels.Y, crop=scale)
+
+    def bicubic(self) -> Scores:
+        """What a bicubic enlargement scores on the same pictures."""
+        return _mean([self._score(_bicubic(pair), pair) for pair in self._pairs])
+
+    def validate(
+        self, network: Network, *, stop: Stop | None = None
+    ) -> tuple[Scores, list[Tensor]] | None:
+        """Scores, and the middles for a sheet as uint8 (3, H, W); None if stopped meanwhile.
+
+        The network is lent: it comes back in training mode on its device.
+        """
+        engine = Engine(
+            LoadedNetwork(network=network.eval(), name="in training", digest=""),
+            EngineOptions(device=str(self._device)),
+            on_note=self._on_note,
+        )
+        found, samples = [], []
+        try:
+            for number, pair in enumerate(self._pairs):
+                if stop is not None and stop.is_set():
+                    return None
+                restored = enlarged(engine, pair.low)
+                found.append(self._score(restored, pair))
+                if number < self._samples:
+                    samples.append(_middle(restored, self._scale, self._side))
+        finally:
+            network.train()
+        return _mean(found), samples
+
+    def _score(self, restored: Tensor, pair: WholePair) -> Scores:
+        fidelity = measure(restored, pair.high, self._protocol)
+        lpips = None
+        if self._lpips is not None:
+            (lpips,) = self._lpips.score(Sample(restored=restored, target=pair.high))
+        return Scores(psnr=fidelity.psnr, ssim=fidelity.ssim, lpips=lpips)
+
+    def write_sheet(self, path: Path, before: Sequence[Tensor], now: Sequence[Tensor]) -> None:
+        """Write the sheet low | before | now | target as PNG."""
+        rows = [
+            ProgressRow(
+                title=pair.name,
+                low=_levels(_middle(pair.low, 1, self._side)),
+                before=_levels(first),
+                now=_levels(last),
+                target=_levels(_middle(pair.high, self._scale, self._side)),
+            )
+            for pair, first, last in zip(self._pairs, before, now, strict=False)
+        ]
+        if rows:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as partial:
+                progress_sheet(rows).save(partial)
+
+
+def keep_samples(path: Path, samples: Sequence[Tensor]) -> None:
+    """Keep the first samples for the sheets of a resumed run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_safetensors(path, {f"{number:03}": sample for number, sample in enumerate(samples)})
+
+
+def kept_samples(path: Path) -> list[Tensor]:
+    """What `keep_samples` kept; nothing if it is not there."""
+    if not path.is_file():
+        return []
+    return [each for _, each in sorted(read_state_dict(path).items()) if isinstance(each, Tensor)]
+
+
+def find_lpips(
+    sources: Sources, device: torch.device, *, is_needed: bool
+) -> PerceptualScorer | None:
+    """LPIPS on AlexNet: fetched if the configuration needs it, else only if it is here already."""
+    config = ScoringConfig(
+        metrics=(Metric.LPIPS,), device=device, offline=sources.offline if is_needed else True
+    )
+    scorers, failures = load_scorers(config, on_event=sources.on_event)
+    if is_needed and failures:
+        raise failures[Metric.LPIPS]
+    return next((each for each in scorers if isinstance(each, PerceptualScorer)), None)
+
+
+def _mean(scores: Sequence[Scores]) -> Scores:
+    lpips = [score.lpips for score in scores if score.lpips is not None]
+    return Scores(
+        psnr=fmean(score.psnr for score in scores),
+        ssim=fmean(score.ssim for score in scores),
+        lpips=fmean(lpips) if lpips else None,
+    )
+
+
+def _bicubic(pair: WholePair) -> Tensor:
+    height, width = pair.high.shape[-2:]
+    enlarged = resize(pair.low.float() / 255, (height, width), filter=Filter.BICUBIC)
+    return (quantize(enlarged) * 255).round().byte()
+
+
+def _middle(picture: Tensor, factor: int, side: int) -> Tensor:
+    """The middle of (3, H, W): `side` low pixels, each `factor` wide, the same part of each."""
+    sides = [min(side, length // factor) for length in picture.shape[-2:]]
+    top, left = (
+        (length // factor - part) // 2 * factor
+        for length, part in zip(picture.shape[-2:], sides, strict=True)
+    )
+    height, width = (part * factor for part in sides)
+    return picture[:, top : top + height, left : left + width].contiguous()
+
+
+def _levels(picture: Tensor) -> Levels:
+    return np.ascontiguousarray(picture.permute(1, 2, 0).numpy())

@@ -1,0 +1,75 @@
+"""Learning rates by the step: pure functions of it, free of torch."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from typing import Annotated, Literal, Self, assert_never
+
+from pydantic import Field, Strict, model_validator
+
+from srcli.losses.spec import Positive, Table
+
+StrictInt = Annotated[int, Strict()]
+
+
+class _Schedule(Table):
+    warmup_steps: int = Field(
+        default=0, ge=0, description="first steps, in which the rate grows from 0 to its full value"
+    )
+
+
+class ConstantSchedule(_Schedule):
+    """The same rate all the time."""
+
+    kind: Literal["constant"] = "constant"
+
+
+class CosineSchedule(_Schedule):
+    """Half a cosine from the full rate to the final one at the last step (arXiv:1608.03983)."""
+
+    kind: Literal["cosine"] = "cosine"
+    final_rate: float = Field(default=1e-7, ge=0, description="learning rate of the last step")
+
+
+class MultistepSchedule(_Schedule):
+    """The rate is multiplied by `factor` at each milestone."""
+
+    kind: Literal["multistep"] = "multistep"
+    milestone_steps: Annotated[tuple[StrictInt, ...], Field(strict=False, min_length=1)] = Field(
+        description="steps from which on the rate is lower"
+    )
+    factor: Positive = Field(default=0.5, description="what a milestone multiplies the rate by")
+
+    @model_validator(mode="after")
+    def _goes_forward(self) -> Self:
+        if list(self.milestone_steps) != sorted(set(self.milestone_steps)):
+            raise ValueError("milestone_steps must grow")
+        return self
+
+
+RateSchedule = Annotated[
+    ConstantSchedule | CosineSchedule | MultistepSchedule, Field(discriminator="kind")
+]
+
+
+def rate_at(schedule: RateSchedule, step: int, *, steps: int, rate: float) -> float:
+    """The learning rate of a step, counted from 0, in a run of `steps` whose full rate is `rate`.
+
+    >>> cosine = CosineSchedule(final_rate=0.0)
+    >>> [round(rate_at(cosine, step, steps=101, rate=1.0), 3) for step in (0, 25, 50, 100)]
+    [1.0, 0.854, 0.5, 0.0]
+    """
+    warmup = schedule.warmup_steps
+    if step < warmup:
+        return rate * (step + 1) / (warmup + 1)
+    match schedule:
+        case ConstantSchedule():
+            return rate
+        case CosineSchedule(final_rate=final):
+            progress = min((step - warmup) / max(steps - 1 - warmup, 1), 1.0)
+            return final + (rate - final) * (1 + math.cos(math.pi * progress)) / 2
+        case MultistepSchedule(milestone_steps=milestones, factor=factor):
+            return rate * factor ** bisect_right(milestones, step)
+        case _:
+            assert_never(schedule)

@@ -1,0 +1,60 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from srcli.training.ema import WeightAverage
+from srcli.training.schedule import (
+    ConstantSchedule,
+    CosineSchedule,
+    MultistepSchedule,
+    rate_at,
+)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        (ConstantSchedule(), {0: 1.0, 5: 1.0, 9: 1.0}),
+        (ConstantSchedule(warmup_steps=3), {0: 0.25, 1: 0.5, 2: 0.75, 3: 1.0, 9: 1.0}),
+        (CosineSchedule(final_rate=0.2), {0: 1.0, 9: 0.2}),
+        (CosineSchedule(final_rate=0.0, warmup_steps=1), {0: 0.5, 1: 1.0, 5: 0.5, 9: 0.0}),
+        (MultistepSchedule(milestone_steps=(2, 5)), {0: 1.0, 1: 1.0, 2: 0.5, 4: 0.5, 5: 0.25}),
+        (MultistepSchedule(milestone_steps=(4,), factor=0.1), {3: 1.0, 4: 0.1}),
+    ],
+)
+def test_the_rate_of_a_step_is_a_table(schedule, expected):
+    got = {step: rate_at(schedule, step, steps=10, rate=1.0) for step in expected}
+    assert got == pytest.approx(expected)
+
+
+def test_the_cosine_is_the_cosine():
+    for step in range(11):
+        expected = 1e-7 + (2e-4 - 1e-7) * (1 + math.cos(math.pi * step / 10)) / 2
+        assert rate_at(CosineSchedule(), step, steps=11, rate=2e-4) == pytest.approx(expected)
+
+
+def test_the_average_is_the_weighted_sum_of_all_weights_so_far():
+    network, decay, history = nn.Linear(1, 1, bias=False).double(), 0.9, []
+    average = WeightAverage(network, decay)
+    history.append(network.weight.item())
+    for value in (3.0, -1.0, 7.0):
+        nn.init.constant_(network.weight, value)
+        average.update()
+        history.append(value)
+    expected = decay**3 * history[0] + sum(
+        (1 - decay) * decay ** (3 - n) * history[n] for n in (1, 2, 3)
+    )
+    assert average.state_dict()["weight"].item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_average_is_lent_and_the_weights_come_back_whatever_happens():
+    network = nn.Linear(2, 2)
+    average = WeightAverage(network, 0.5)
+    before = network.weight.detach().clone()
+    nn.init.zeros_(network.weight)
+    with pytest.raises(KeyError), average.applied():
+        assert torch.equal(network.weight, before)
+        raise KeyError
+    assert not network.weight.any()
