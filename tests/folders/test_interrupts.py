@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_a_second_interrupt_stops_at_once_and_the_next_run_goes_on(tiny_weights, tmp_path, srcli):
     for number in range(4):
-        draw(tmp_path / f"in/{number}.png", size=(400, 400), seed=number)
+        draw(tmp_path / f"in/{number}.png", size=(250, 250), seed=number)
     arguments = ["in", "-o", "out", "-m", tiny_weights, "-d", "cpu"]
     process = subprocess.Popen(
         [sys.executable, "-m", "srcli", "upscale", *arguments],
