@@ -21,7 +21,7 @@ Levels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressRow:
-    """One picture's middle: low (h, w, 3), the others (s·h, s·w, 3)."""
+    """A part of a picture: low (h, w, 3), the others (s·h, s·w, 3)."""
 
     title: str
     low: Levels

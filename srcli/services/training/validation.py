@@ -11,6 +11,7 @@ from typing import assert_never
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from srcli.degradations.resize import Filter, quantize, resize
@@ -75,7 +76,8 @@ class Validator:
         self._scale = scale
         self._device = device
         self._samples = min(samples, len(pairs))
-        self._side = SAMPLE_PX // scale  # of a sample, in low pixels
+        side = max(SAMPLE_PX // scale, 1)
+        self._windows = [busiest_window(pair.low, side) for pair in self._pairs[: self._samples]]
         self._on_note = on_note
         self._protocol = Protocol(channels=Channels.Y, crop=scale)
 
@@ -86,7 +88,7 @@ class Validator:
     def validate(
         self, network: Network, *, stop: Stop | None = None
     ) -> tuple[Scores, list[Tensor]] | None:
-        """Scores, and the middles for a sheet as uint8 (3, H, W); None if stopped meanwhile.
+        """Scores, and the windows for a sheet as uint8 (3, H, W); None if stopped meanwhile.
 
         The network is lent: it comes back in training mode on its device.
         """
@@ -103,7 +105,7 @@ class Validator:
                 restored = enlarged(engine, pair.low)
                 found.append(self._score(restored, pair))
                 if number < self._samples:
-                    samples.append(_middle(restored, self._scale, self._side))
+                    samples.append(self._windows[number].of(restored, self._scale))
         finally:
             network.train()
         return _mean(found), samples
@@ -120,12 +122,14 @@ class Validator:
         rows = [
             ProgressRow(
                 title=pair.name,
-                low=_levels(_middle(pair.low, 1, self._side)),
+                low=_levels(window.of(pair.low, 1)),
                 before=_levels(first),
                 now=_levels(last),
-                target=_levels(_middle(pair.high, self._scale, self._side)),
+                target=_levels(window.of(pair.high, self._scale)),
             )
-            for pair, first, last in zip(self._pairs, before, now, strict=False)
+            for pair, window, first, last in zip(
+                self._pairs, self._windows, before, now, strict=False
+            )
         ]
         if rows:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -174,15 +178,40 @@ def _bicubic(pair: WholePair) -> Tensor:
     return (quantize(enlarged) * 255).round().byte()
 
 
-def _middle(picture: Tensor, factor: int, side: int) -> Tensor:
-    """The middle of (3, H, W): `side` low pixels, each `factor` wide, the same part of each."""
-    sides = [min(side, length // factor) for length in picture.shape[-2:]]
-    top, left = (
-        (length // factor - part) // 2 * factor
-        for length, part in zip(picture.shape[-2:], sides, strict=True)
-    )
-    height, width = (part * factor for part in sides)
-    return picture[:, top : top + height, left : left + width].contiguous()
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of a picture, in low pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def of(self, picture: Tensor, factor: int) -> Tensor:
+        """Cut it from (3, H, W), whose pixels are `factor` to a low one on each side."""
+        top, left, height, width = (
+            each * factor for each in (self.top, self.left, self.height, self.width)
+        )
+        return picture[:, top : top + height, left : left + width].contiguous()
+
+
+def busiest_window(low: Tensor, side: int) -> Window:
+    """Where most is to be seen in uint8 (3, h, w): the square with the strongest differences.
+
+    >>> low = torch.zeros(3, 8, 12, dtype=torch.uint8)
+    >>> low[:, 5, 9] = 255
+    >>> busiest_window(low, 4)
+    Window(top=4, left=8, height=4, width=4)
+    """
+    height, width = min(side, low.shape[-2]), min(side, low.shape[-1])
+    gray = low.float().mean(0)
+    change = torch.zeros_like(gray)
+    change[1:] += gray.diff(dim=0).abs()
+    change[:, 1:] += gray.diff(dim=1).abs()
+    steps = max(height // 2, 1), max(width // 2, 1)
+    sums = F.avg_pool2d(change[None, None], (height, width), steps)[0, 0]
+    row, column = divmod(int(sums.argmax()), sums.shape[1])
+    return Window(row * steps[0], column * steps[1], height, width)
 
 
 def _levels(picture: Tensor) -> Levels:
