@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ class TrialScores:
     bicubic: float
     best_step: int
     seconds: int
+    processor_seconds: int  # of all threads together
     load_before: float  # of the machine, which may have had other work
     load_after: float
 
@@ -48,9 +50,15 @@ def run_trial(output: Path, changes: Mapping[str, str], *, network: str = "") ->
         bicubic=round(report["bicubic"]["psnr"], 2),
         best_step=report["best"]["step"],
         seconds=round(time.perf_counter() - started),
+        processor_seconds=round(_processor_seconds()),
         load_before=round(load, 1),
         load_after=round(os.getloadavg()[0], 1),
     )
+
+
+def _processor_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _changed(text: str, output: Path, changes: Mapping[str, str], network: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,8 +14,9 @@ from torch.nn.parallel import DistributedDataParallel
 from srcli.inference.memory import MemoryExhaustedError
 from srcli.inference.precision import memory_failures
 from srcli.losses.adversarial import DiscriminatorReport
-from srcli.losses.stack import LossReport, TermValue
+from srcli.losses.stack import LossReport
 from srcli.training.guard import Verdict
+from srcli.training.report import StepReport, mean_judgements, mean_losses
 from srcli.training.schedule import rate_at
 from srcli.training.state import Training
 
@@ -51,33 +52,6 @@ class Feed(Protocol):
     def retry_smaller(self) -> None:
         """Give the last step's pairs again, in more parts; OutOfMemoryError if there is no way."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepReport:
-    """One step: what it cost and what became of it. Tensors are on the device, detached."""
-
-    step: int  # steps done
-    losses: LossReport | None  # None while only the discriminator learns
-    judged: DiscriminatorReport | None
-    gradient_norm: Tensor
-    rate: float
-    verdict: Verdict
-
-    def numbers(self) -> dict[str, float]:
-        """Everything by name; this waits for the device."""
-        found = {"rate": self.rate, "gradient_norm": float(self.gradient_norm)}
-        if self.losses is not None:
-            raw = self.losses.numbers()
-            found |= {f"loss/{name}": value for name, (value, _) in raw.items()}
-            found |= {
-                f"weighted/{name}": each for name, (_, each) in raw.items() if name != "total"
-            }
-        if self.judged is not None:
-            found["discriminator/loss"] = float(self.judged.total)
-            found["discriminator/real"] = float(self.judged.real_logit)
-            found["discriminator/restored"] = float(self.judged.restored_logit)
-        return found
 
 
 def train(
@@ -142,7 +116,7 @@ def accumulate(training: Training, pairs: Iterator[Pair], parts: int) -> _Seen:
             judged = _discriminator_part(training, restored, high, parts)
             judgements.append(judged)
         training.watch.observe(restored, target, judged)
-    return _Seen(_mean_losses(losses), _mean_judgements(judgements))
+    return _Seen(mean_losses(losses), mean_judgements(judgements))
 
 
 def _generator_part(
@@ -280,26 +254,3 @@ def _unsynchronised(training: Training, *, is_last: bool) -> AbstractContextMana
 
 def _channels_last(picture: Tensor) -> Tensor:
     return picture.contiguous(memory_format=torch.channels_last)
-
-
-def _mean_losses(reports: Sequence[LossReport]) -> LossReport | None:
-    if len(reports) < 2:
-        return reports[0] if reports else None
-    terms: Mapping[str, TermValue] = {
-        name: TermValue(
-            torch.stack([report.terms[name].raw for report in reports]).mean(),
-            torch.stack([report.terms[name].weighted for report in reports]).mean(),
-        )
-        for name in reports[0].terms
-    }
-    return LossReport(torch.stack([report.total for report in reports]).mean(), terms)
-
-
-def _mean_judgements(reports: Sequence[DiscriminatorReport]) -> DiscriminatorReport | None:
-    if len(reports) < 2:
-        return reports[0] if reports else None
-    columns = [
-        torch.stack([getattr(report, name) for report in reports]).mean()
-        for name in ("total", "real_logit", "restored_logit")
-    ]
-    return DiscriminatorReport(*columns)

@@ -156,12 +156,18 @@ GAN = """
 """
 
 
-@pytest.mark.parametrize("more", ["", GAN], ids=["psnr", "gan"])
-def test_a_run_that_was_stopped_goes_on_with_the_same_bits(more, photos, tmp_path, tiny_weights):
+@pytest.mark.parametrize(
+    ("more", "step"),
+    [("", 7), ("", 10), ("", 20), (GAN, 7)],
+    ids=["psnr", "before-a-validation", "before-the-last", "gan"],
+)
+def test_a_run_that_was_stopped_goes_on_with_the_same_bits(
+    more, step, photos, tmp_path, tiny_weights
+):
     file = config_file(tmp_path, photos, tiny_weights, more)
     train_file(file, tmp_path / "whole", ON_CPU)
-    report = train_until(7, file, tmp_path / "parts", ON_CPU)
-    assert report.is_stopped and report.steps == 7
+    report = train_until(step, file, tmp_path / "parts", ON_CPU)
+    assert report.is_stopped and report.steps == step
     train_file(file, tmp_path / "parts", RESUMED)
     for name in ("last.safetensors", "best.safetensors"):
         assert_same_bits(tensors_of(tmp_path / "whole", name), tensors_of(tmp_path / "parts", name))

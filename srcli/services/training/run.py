@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from math import isfinite
 from pathlib import Path
-from statistics import fmean
 from time import perf_counter
 from typing import Any
 
@@ -23,7 +21,8 @@ from srcli.training.config import TrainingConfig
 from srcli.training.distributed import joined
 from srcli.training.document import write_document
 from srcli.training.guard import Verdict
-from srcli.training.loop import StepReport, train
+from srcli.training.loop import train
+from srcli.training.report import StepReport, mean_numbers
 from srcli.training.state import capture, restore, weights_are_finite
 
 
@@ -72,6 +71,7 @@ class _Run:
         self.before: Scores | None = None
         self.bicubic: Scores | None = None
         self.samples: list[Tensor] = []  # of the network before the training
+        self.validated = 0  # the last step that was scored
         self.interval: list[StepReport] = []
         self.seconds = 0.0  # of earlier sittings
         self.started = perf_counter()
@@ -119,10 +119,12 @@ class _Run:
             self._mind(report)
             self.observer.advanced(self.training.step)
             self._log_if_due()
-            if self._is_asked_to_stop(stop):
+            is_asked = self._is_asked_to_stop(stop)
+            if not is_asked and self._after_step(stop):
+                is_asked = self._is_asked_to_stop(stop)  # a validation takes its time
+            if is_asked:
                 self._save()
-                return self.training.step < self.prepared.settled.steps
-            self._after_step(stop)
+                return not self._is_done
         return False
 
     def report(self, is_stopped: bool) -> TrainingReport:
@@ -157,6 +159,8 @@ class _Run:
         if self.before is None:
             self._score_start(stop)
             self._save()
+        elif self._is_validation_due and self.validated != self.training.step:
+            self._after_step(stop)  # which the run was stopped before
         self.training.processes.wait()
 
     def _score_start(self, stop: Stop) -> None:
@@ -172,13 +176,27 @@ class _Run:
         keep_samples(self.folder.before, self.samples)
         self._tell_scores(0, self.before, is_best=False)
 
-    def _after_step(self, stop: Stop) -> None:
+    @property
+    def _is_validation_due(self) -> bool:
         step, settled = self.training.step, self.prepared.settled
-        is_due = step % settled.validate_every == 0 or step == settled.steps
+        return step % settled.validate_every == 0 or step == settled.steps
+
+    @property
+    def _is_done(self) -> bool:
+        step = self.training.step
+        is_scored = self.validated == step or not self.is_first
+        return step == self.prepared.settled.steps and is_scored
+
+    def _after_step(self, stop: Stop) -> bool:
+        """Validate and save where it is due; whether anything was."""
+        step, settled = self.training.step, self.prepared.settled
+        is_due = self._is_validation_due
         if is_due:
             self._validate(step, stop)
         if is_due or step % settled.save_every == 0:
             self._save()
+            return True
+        return False
 
     def _mind(self, report: StepReport) -> None:
         """Do what the guard says, and keep the numbers for the log."""
@@ -213,13 +231,8 @@ class _Run:
         is_due = step % settled.log_every == 0 or step == settled.steps
         if not is_due or not self.interval:
             return
-        rows = [report.numbers() for report in self.interval]
+        numbers = mean_numbers(self.interval) | {"seconds": self._elapsed()}
         self.interval.clear()
-        numbers = {}
-        for name in {name: None for row in rows for name in row}:
-            values = [row[name] for row in rows if name in row and isfinite(row[name])]
-            numbers[name] = fmean(values) if values else float("nan")
-        numbers["seconds"] = self._elapsed()
         for warning in self.training.watch.warnings():
             self.observer.note(warning)
         if self.log is not None:
@@ -236,6 +249,7 @@ class _Run:
         self.training.processes.wait()
 
     def _take_scores(self, step: int, scores: Scores, samples: list[Tensor]) -> None:
+        self.validated = step
         name = self.prepared.config.validation.keep_best_by
         is_best = self.best is None or scores.by(name) > self.best.scores.by(name)
         if is_best:
@@ -270,6 +284,7 @@ class _Run:
             "best": None if self.best is None else asdict(self.best),
             "before": None if self.before is None else asdict(self.before),
             "bicubic": None if self.bicubic is None else asdict(self.bicubic),
+            "validated": self.validated,
             "seconds": self._elapsed(),
         }
 
@@ -282,6 +297,7 @@ class _Run:
         # The scoring of the start may have been stopped, by a run that then took no step.
         self.before = Scores(**state["before"]) if self.training.step else None
         self.bicubic = Scores(**state["bicubic"])
+        self.validated = state["validated"]
         self.seconds = state["seconds"]
         self.samples = kept_samples(self.folder.before)
         self.observer.note(f"going on from step {self.training.step} ({path.name})")
