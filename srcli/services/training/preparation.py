@@ -17,7 +17,7 @@ from srcli.services.training.feed import TrainingFeed
 from srcli.services.training.fitting import fitting_parts
 from srcli.services.training.folder import RunFolder
 from srcli.services.training.networks import Base, Sources, start_network, teacher_network
-from srcli.services.training.observer import TrainingObserver
+from srcli.services.training.observer import Beginning, TrainingObserver
 from srcli.services.training.pictures import Pictures, find_pictures, pair_source, whole_pair
 from srcli.services.training.teaching import taught_source
 from srcli.services.training.validation import Validator, find_lpips
@@ -93,6 +93,25 @@ def prepare(
         training=training,
         feed=feed,
         validator=_validator(config, settled, pictures, training, options, observer),
+    )
+
+
+def beginning_of(prepared: Prepared, folder: RunFolder) -> Beginning:
+    """What a run is, for those who watch it."""
+    training, pictures = prepared.training, prepared.pictures
+    network = training.network
+    return Beginning(
+        folder=folder.path,
+        network=f"{network.traits.architecture}, x{network.scale}",
+        base=prepared.base.name,
+        losses=tuple(prepared.config.losses),
+        device=str(training.device),
+        settled=prepared.settled,
+        parts=prepared.feed.parts,
+        first_step=training.step,
+        training_pictures=len(pictures.training),
+        validation_pictures=len(pictures.validation),
+        is_first=training.processes.is_first,
     )
 
 

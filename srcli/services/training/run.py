@@ -13,8 +13,14 @@ from torch import Tensor
 from srcli.errors import TrainingError
 from srcli.services.stop import Stop
 from srcli.services.training.folder import MetricsLog, RunFolder
-from srcli.services.training.observer import Beginning, TrainingObserver
-from srcli.services.training.preparation import Prepared, RunOptions, device_of, prepare
+from srcli.services.training.observer import TrainingObserver
+from srcli.services.training.preparation import (
+    Prepared,
+    RunOptions,
+    beginning_of,
+    device_of,
+    prepare,
+)
 from srcli.services.training.result import Best, TrainingReport, metadata_of, write_weights
 from srcli.services.training.validation import Scores, keep_samples, kept_samples
 from srcli.training.config import TrainingConfig
@@ -49,7 +55,7 @@ def run_training(
         prepared = prepare(config, folder, options, heard, device=device, processes=processes)
         run = _Run(prepared, folder, heard, resume=options.resume)
         try:
-            observer.began(run.beginning())
+            observer.began(beginning_of(prepared, folder))
             is_stopped = run.go(stop or Stop())
             return run.report(is_stopped)
         finally:
@@ -92,23 +98,6 @@ class _Run:
     def is_first(self) -> bool:
         """Whether this process validates and writes."""
         return self.training.processes.is_first
-
-    def beginning(self) -> Beginning:
-        """What the run is."""
-        prepared, network = self.prepared, self.training.network
-        return Beginning(
-            folder=self.folder.path,
-            network=f"{network.traits.architecture}, x{network.scale}",
-            base=prepared.base.name,
-            losses=tuple(prepared.config.losses),
-            device=str(self.training.device),
-            settled=prepared.settled,
-            parts=self.feed.parts,
-            first_step=self.training.step,
-            training_pictures=len(prepared.pictures.training),
-            validation_pictures=len(prepared.pictures.validation),
-            is_first=self.is_first,
-        )
 
     def go(self, stop: Stop) -> bool:
         """Train to the end or until stopped; whether it was stopped."""
