@@ -13,6 +13,7 @@ from srcli.training.config import (
     Precision,
     TrainingConfig,
 )
+from srcli.training.schedule import warmup_of
 
 Spec = TypeVar("Spec", bound=Table)
 
@@ -59,6 +60,9 @@ class Settled:
                     accumulation=self.accumulation,
                     patch_px=self.patch_px,
                     precision=self.precision,
+                ),
+                "schedule": _with(
+                    config.schedule, warmup_steps=warmup_of(config.schedule, self.steps)
                 ),
                 "adversary": adversary,
                 "average": _with(config.average, decay=self.decay),

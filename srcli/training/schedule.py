@@ -14,8 +14,8 @@ StrictInt = Annotated[int, Strict()]
 
 
 class _Schedule(Table):
-    warmup_steps: int = Field(
-        default=0, ge=0, description="first steps, in which the rate grows from 0 to its full value"
+    warmup_steps: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
+        default="auto", description="first steps, in which the rate grows from 0 to its full value"
     )
 
 
@@ -53,14 +53,24 @@ RateSchedule = Annotated[
 ]
 
 
+def warmup_of(schedule: RateSchedule, steps: int) -> int:
+    """The steps of the warm-up; "auto" is a twentieth of the run, at most 100.
+
+    Adam's first step moves every weight by the whole rate, whatever its gradient: that alone can
+    cost a trained network a decibel or two.
+    """
+    warmup = schedule.warmup_steps
+    return min(100, steps // 20) if warmup == "auto" else warmup
+
+
 def rate_at(schedule: RateSchedule, step: int, *, steps: int, rate: float) -> float:
     """The learning rate of a step, counted from 0, in a run of `steps` whose full rate is `rate`.
 
-    >>> cosine = CosineSchedule(final_rate=0.0)
+    >>> cosine = CosineSchedule(final_rate=0.0, warmup_steps=0)
     >>> [round(rate_at(cosine, step, steps=101, rate=1.0), 3) for step in (0, 25, 50, 100)]
     [1.0, 0.854, 0.5, 0.0]
     """
-    warmup = schedule.warmup_steps
+    warmup = warmup_of(schedule, steps)
     if step < warmup:
         return rate * (step + 1) / (warmup + 1)
     match schedule:

@@ -12,6 +12,7 @@ from srcli.training.guard import Verdict
 from srcli.training.loop import accumulate, train
 from srcli.training.state import capture, restore
 
+STEADY = {"schedule": {"kind": "constant", "warmup_steps": 0}}
 PRESETS = ["psnr", "srgan", "esrgan", "realesrgan", "content-style"]
 
 
@@ -87,18 +88,24 @@ def test_steps_lower_the_loss():
 
 
 def test_a_step_without_clipping_is_that_of_adam_written_out():
-    trained = tiny({**PLAIN, "schedule": {"kind": "constant"}})
+    trained = tiny({**PLAIN, **STEADY})
     before = weights(trained.network).double()
     accumulate(trained, FixedFeed().pairs(), 1)
     gradient = gradients(trained.network).double()
-    next(train(tiny_again := tiny({**PLAIN, "schedule": {"kind": "constant"}}), FixedFeed()))
+    next(
+        train(
+            tiny_again := tiny({**PLAIN, **STEADY}),
+            FixedFeed(),
+        )
+    )
     # After one step both of Adam's corrected averages are the gradient (squared) itself.
     expected = before - 1e-4 * gradient / (gradient.abs() + 1e-8)
     torch.testing.assert_close(weights(tiny_again.network).double(), expected, rtol=0, atol=1e-7)
 
 
 def test_a_gradient_is_clipped_to_its_norm():
-    trained = tiny({**PLAIN, "optimizer": {"learning_rate": 0.5}}, gradient_clip=1e-3)
+    tables = {**PLAIN, **STEADY, "optimizer": {"learning_rate": 0.5}}
+    trained = tiny(tables, gradient_clip=1e-3)
     trained.optimizer = torch.optim.SGD(trained.network.parameters(), lr=0.5)
     before = weights(trained.network)
     report = next(train(trained, FixedFeed()))
@@ -136,7 +143,7 @@ def test_a_step_that_is_not_finite_leaves_all_weights_as_they_are():
 
 
 def test_the_guard_lowers_the_rate_of_the_next_steps():
-    tables = {**PLAIN, "guard": {"patience": 1}, "schedule": {"kind": "constant"}}
+    tables = {**PLAIN, "guard": {"patience": 1}, **STEADY}
     feed = FixedFeed(spoiled=frozenset({1, 2}))
     steps = train(tiny(tables), feed)
     reports = [next(steps) for _ in range(3)]

@@ -10,18 +10,22 @@ from srcli.training.schedule import (
     CosineSchedule,
     MultistepSchedule,
     rate_at,
+    warmup_of,
 )
 
 
 @pytest.mark.parametrize(
     ("schedule", "expected"),
     [
-        (ConstantSchedule(), {0: 1.0, 5: 1.0, 9: 1.0}),
+        (ConstantSchedule(warmup_steps=0), {0: 1.0, 5: 1.0, 9: 1.0}),
         (ConstantSchedule(warmup_steps=3), {0: 0.25, 1: 0.5, 2: 0.75, 3: 1.0, 9: 1.0}),
-        (CosineSchedule(final_rate=0.2), {0: 1.0, 9: 0.2}),
+        (CosineSchedule(final_rate=0.2, warmup_steps=0), {0: 1.0, 9: 0.2}),
         (CosineSchedule(final_rate=0.0, warmup_steps=1), {0: 0.5, 1: 1.0, 5: 0.5, 9: 0.0}),
-        (MultistepSchedule(milestone_steps=(2, 5)), {0: 1.0, 1: 1.0, 2: 0.5, 4: 0.5, 5: 0.25}),
-        (MultistepSchedule(milestone_steps=(4,), factor=0.1), {3: 1.0, 4: 0.1}),
+        (
+            MultistepSchedule(milestone_steps=(2, 5), warmup_steps=0),
+            {0: 1.0, 1: 1.0, 2: 0.5, 4: 0.5, 5: 0.25},
+        ),
+        (MultistepSchedule(milestone_steps=(4,), factor=0.1, warmup_steps=0), {3: 1.0, 4: 0.1}),
     ],
 )
 def test_the_rate_of_a_step_is_a_table(schedule, expected):
@@ -29,10 +33,20 @@ def test_the_rate_of_a_step_is_a_table(schedule, expected):
     assert got == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("steps", "warmup"), [(10, 0), (300, 15), (5000, 100)])
+def test_the_warmup_of_itself_is_a_twentieth_of_the_run(steps, warmup):
+    schedule = ConstantSchedule()
+    assert warmup_of(schedule, steps) == warmup
+    assert rate_at(schedule, warmup, steps=steps, rate=1.0) == 1.0
+    assert warmup == 0 or rate_at(schedule, 0, steps=steps, rate=1.0) == 1 / (warmup + 1)
+
+
 def test_the_cosine_is_the_cosine():
     for step in range(11):
         expected = 1e-7 + (2e-4 - 1e-7) * (1 + math.cos(math.pi * step / 10)) / 2
-        assert rate_at(CosineSchedule(), step, steps=11, rate=2e-4) == pytest.approx(expected)
+        assert rate_at(CosineSchedule(warmup_steps=0), step, steps=11, rate=2e-4) == pytest.approx(
+            expected
+        )
 
 
 def test_the_average_is_the_weighted_sum_of_all_weights_so_far():
