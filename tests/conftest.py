@@ -1,12 +1,19 @@
 """What several areas of tests need."""
 
+# ruff: noqa: E402
+import os
+
+# Before torch is imported, and for every process that a test starts: one thread. Tiny networks gain
+# nothing from more, and threads that wait for each other on busy cores cost twenty times as much.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from safetensors.torch import save_file
 
 from srcli.errors import UnavailableWeightsError
@@ -14,7 +21,9 @@ from srcli.models.rrdb import RRDBConfig, RRDBNet
 from srcli.services.weights import WeightsFile, obtain
 
 # A machine at work stalls for longer than hypothesis allows an example.
-settings.register_profile("srcli", deadline=None)
+settings.register_profile(
+    "srcli", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
 settings.load_profile("srcli")
 
 
