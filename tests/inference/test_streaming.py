@@ -1,5 +1,7 @@
 """A stream of rows gives what the network gives of the whole image."""
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -23,8 +25,21 @@ def assert_same(restored: torch.Tensor, whole: torch.Tensor) -> None:
     torch.testing.assert_close(restored, whole, rtol=0, atol=2e-6 * reach)
 
 
-def lively(body: torch.nn.Module) -> torch.nn.Module:
+def assert_as_exact(restored: torch.Tensor, network: Network, image: torch.Tensor) -> None:
+    """As near to the result in float64 as the whole image at once is, whose kernels may differ.
+
+    Random weights cancel and amplify: there fp32 itself errs by more than 2e-6 of the range.
+    """
+    whole = network(image[None])[0]
+    exact = copy.deepcopy(network).double()(image[None].double())[0]
+    own = (whole - exact).abs().max().item()
+    reach = max(1.0, whole.abs().max().item())
+    assert (restored - exact).abs().max().item() <= 4 * own + 2e-6 * reach
+
+
+def lively(body: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
     """Random weights with which every convolution shows in an output of about one."""
+    torch.manual_seed(seed)
     for parameter in body.parameters():
         scale = 0.5 if parameter.ndim == 1 else (0.6 * parameter[0].numel()) ** -0.5
         parameter.data.copy_(torch.randn_like(parameter) * scale)
@@ -32,9 +47,10 @@ def lively(body: torch.nn.Module) -> torch.nn.Module:
 
 
 rrdb_networks = st.builds(
-    lambda colours, **config: wrap_rrdb(
-        lively(RRDBNet(RRDBConfig(in_channels=colours, out_channels=colours, **config)))
+    lambda seed, colours, **config: wrap_rrdb(
+        lively(RRDBNet(RRDBConfig(in_channels=colours, out_channels=colours, **config)), seed)
     ),
+    seed=st.integers(0, 2**31),
     colours=st.sampled_from([1, 3, 4]),
     channels=st.sampled_from([4, 6]),
     growth=st.sampled_from([2, 4]),
@@ -45,7 +61,8 @@ rrdb_networks = st.builds(
     slope=st.sampled_from([0.2, 0.01]),
 )
 compact_networks = st.builds(
-    lambda **config: wrap_compact(lively(CompactNet(CompactConfig(**config)))),
+    lambda seed, **config: wrap_compact(lively(CompactNet(CompactConfig(**config)), seed)),
+    seed=st.integers(0, 2**31),
     channels=st.sampled_from([4, 8]),
     convolutions=st.integers(0, 4),
     scale=st.integers(1, 4),
@@ -69,13 +86,12 @@ def streamed(network: Network, image: torch.Tensor, how: StreamPlan) -> torch.Te
 
 
 @settings(deadline=None, max_examples=60)
-@given(networks, st.integers(1, 70), st.integers(1, 20), st.integers(1, 40), st.randoms())
-def test_a_stream_gives_the_numbers_of_the_whole_image(network, height, width, bands, random):
-    torch.manual_seed(random.randrange(2**31))
-    image = torch.rand(3, height, width)
+@given(networks, st.integers(1, 70), st.integers(1, 20), st.integers(1, 40))
+def test_a_stream_gives_the_numbers_of_the_whole_image(network, height, width, bands):
+    image = torch.rand(3, height, width, generator=torch.Generator().manual_seed(height))
     band = bands * network.traits.multiple
     restored = streamed(network, image, plan(height, width, band))
-    assert_same(restored, network(image[None])[0])
+    assert_as_exact(restored, network, image)
 
 
 @pytest.mark.parametrize("height", [1, 2, 33, 40])
