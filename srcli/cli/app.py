@@ -22,7 +22,10 @@ from srcli.cli import (
     upscale,
     weights,
 )
+from srcli.cli.examples import epilog
 from srcli.cli.interrupts import INTERRUPTED, Interrupted
+from srcli.cli.manual import commands
+from srcli.cli.roff import roff
 from srcli.errors import SrcliError
 
 app = typer.Typer(
@@ -41,23 +44,39 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _show_manual(wanted: bool) -> None:
+    if wanted:
+        render.text(roff(commands(app), version=__version__))
+        raise typer.Exit
+
+
 @app.callback()
 def srcli(
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show it.")
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version."),
+    ] = False,
+    man: Annotated[
+        bool,
+        typer.Option(
+            "--man",
+            is_eager=True,
+            callback=_show_manual,
+            help="Print the manual page: srcli --man | man -l -",
+        ),
     ] = False,
 ) -> None:
     """Enlarge pictures with pretrained ESRGAN-family networks, and fine-tune them."""
 
 
-app.command()(upscale.upscale)
-app.command()(finetune.finetune)
-app.command()(train.train)
+app.command(epilog=epilog("upscale"))(upscale.upscale)
+app.command(epilog=epilog("finetune"))(finetune.finetune)
+app.command(epilog=epilog("train"))(train.train)
 app.add_typer(weights.app, name="weights")
-app.command()(doctor.doctor)
-app.command()(degrade.degrade)
-app.command()(compare.compare)
-app.command()(evaluate.evaluate)
+app.command(epilog=epilog("doctor"))(doctor.doctor)
+app.command(epilog=epilog("degrade"))(degrade.degrade)
+app.command(epilog=epilog("compare"))(compare.compare)
+app.command(epilog=epilog("evaluate"))(evaluate.evaluate)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -77,8 +77,8 @@ def compare(
 ) -> None:
     """Compare pictures on a page of their own: a border to drag, zoom, difference, loupe.
 
-    [bold]srcli compare photo.jpg photo_x4.jpg[/bold] writes compare.html, which needs no network.
-    [bold]srcli compare a.png b.png c.png --sheet crops.png[/bold] writes crops side by side.
+    The page is one file that needs no network. Folders give an index and a page for each set of
+    partners. --sheet writes crops side by side as a picture.
     """
     from srcli.services.compare import CompareOptions  # imports numpy: keep --help instant
     from srcli.services.compare import compare as compare_places

@@ -33,7 +33,8 @@ def degrade(
 ) -> None:
     """Make low pictures from good ones, as training does, and record what was done to each.
 
-    Example: srcli degrade photos -o low --preset realesrgan --sheet
+    The results are PNG; recipes.jsonl beside them says what was done to each, and --seed makes the
+    same again.
     """
     from srcli.services.degrade import DegradeConfig, degrade_folder  # torch: keep --help instant
 

@@ -12,7 +12,7 @@ from srcli.cli.render.evaluate import EvaluateView
 from srcli.degradations.names import Preset
 from srcli.errors import UsageError
 
-PROTOCOL, RUN, OUTPUT = "Protocol", "How it runs", "What is shown"
+PROTOCOL, OUTPUT = "Protocol", shared.SHOWN
 
 RestoredArgument = Annotated[
     list[Path] | None,
@@ -27,8 +27,11 @@ ModelsOption = Annotated[
     typer.Option(
         "--model",
         "-m",
+        metavar="WEIGHTS",
+        autocompletion=shared.known_weights,
         help="Weights to judge, or bicubic, lanczos, nearest. Say it again for each.",
         show_default=False,
+        rich_help_panel=shared.NETWORK,
     ),
 ]
 LowOption = Annotated[
@@ -122,9 +125,8 @@ def evaluate(
 ) -> None:
     """Score restored pictures, or networks, against target pictures.
 
-    [bold]srcli evaluate restored/ target/[/bold] scores pictures that are there.
-    [bold]srcli evaluate -m esrgan-x4 -m bicubic --target Set5 --scale 4[/bold] shrinks the
-    targets, restores them and scores each model; the best is marked.
+    Pictures that are there are scored as they are. With --model, the targets are shrunk, restored
+    by each model and scored; the best is marked. The protocol is stated under the table.
     """
     places, target = _target(list(restored or ()), target)
 

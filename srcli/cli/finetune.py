@@ -12,7 +12,8 @@ from srcli.cli import options as shared
 from srcli.cli.render.training import TrainingView
 from srcli.degradations.names import Preset
 
-NETWORK, PICTURES, STEPS, RUN = "Network", "Pictures", "Steps", "How it runs"
+NETWORK, RUN = shared.NETWORK, shared.RUN
+PICTURES, STEPS = "Pictures", "Steps"
 
 
 class PresetChoice(StrEnum):
@@ -33,7 +34,10 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="Weights to start from: a name, a file or hf://… Default: realesrgan-x4plus.",
+        metavar="WEIGHTS",
+        autocompletion=shared.known_weights,
+        help="What to start from: a name, a file or hf://owner/repo/file. "
+        "Default: realesrgan-x4plus.",
         show_default=False,
         rich_help_panel=NETWORK,
     ),
@@ -53,6 +57,8 @@ TeacherOption = Annotated[
     str | None,
     typer.Option(
         "--teacher",
+        metavar="WEIGHTS",
+        autocompletion=shared.known_weights,
         help="Weights whose pictures are the target, in place of the good ones.",
         show_default=False,
         rich_help_panel=NETWORK,
@@ -100,7 +106,7 @@ StepsOption = Annotated[
     typer.Option(
         "--steps",
         min=1,
-        help="Default: 5000 on a GPU, 300 on a CPU.",
+        help="How many times the weights are changed. Default: 5000 on a GPU, 300 on a CPU.",
         show_default=False,
         rich_help_panel=STEPS,
     ),
@@ -120,6 +126,7 @@ PatchOption = Annotated[
     typer.Option(
         "--patch",
         min=16,
+        metavar="PIXELS",
         help="Side of a patch of the good pictures in pixels.",
         show_default=False,
         rich_help_panel=STEPS,
@@ -129,7 +136,8 @@ RateOption = Annotated[
     float | None,
     typer.Option(
         "--lr",
-        help="Learning rate. Default: the preset's.",
+        metavar="RATE",
+        help="Learning rate, as 1e-4. Default: the preset's.",
         show_default=False,
         rich_help_panel=STEPS,
     ),
@@ -216,8 +224,8 @@ def finetune(
 ) -> None:
     """Train weights further on a folder of your own pictures.
 
-    [bold]srcli finetune photos/[/bold] checks the folder, trains, and ends with the line to use
-    the result. Ctrl-C saves the run; the same command with --resume goes on.
+    It checks the folder, trains, and ends with the line that uses the result. Ctrl-C saves the
+    run; the same command with --resume goes on.
     """
     from srcli.services.stop import Stop
     from srcli.services.training.networks import Sources

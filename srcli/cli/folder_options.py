@@ -6,8 +6,20 @@ from typing import Annotated
 
 import typer
 
+from srcli.cli.options import RUN
+
 FOLDERS = "Folders"
 
+DevicesOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        "-d",
+        metavar="DEVICE",
+        help="auto, cpu, cuda, cuda:1 or mps. For many pictures also all, or cuda:0,cuda:1.",
+        rich_help_panel=RUN,
+    ),
+]
 RecursiveOption = Annotated[
     bool,
     typer.Option(

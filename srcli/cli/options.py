@@ -9,6 +9,9 @@ import typer
 
 DEFAULT_MODEL = "realesrgan-x4plus"
 
+# Headings of the help, in every command the same.
+NETWORK, RUN, SHOWN = "Network", "How it runs", "What is shown"
+
 
 class PrecisionChoice(StrEnum):
     """Numbers a network computes with; the same words as `inference.precision.Precision`."""
@@ -78,35 +81,78 @@ def parse_pixels(text: str) -> int | None:
     return int(text)
 
 
+def known_weights(incomplete: str) -> list[str]:
+    """Names of the catalogue that begin so, for the completion of a shell."""
+    from srcli.io.catalogue import catalogue  # costs start-up time
+
+    return [entry.name for entry in catalogue() if entry.name.startswith(incomplete)]
+
+
 ModelOption = Annotated[
     str,
     typer.Option(
-        "--model", "-m", help="Weights: a name (see `srcli weights list`), a file or hf://…"
+        "--model",
+        "-m",
+        metavar="WEIGHTS",
+        help="A name (see `srcli weights list`), a file or hf://owner/repo/file.",
+        autocompletion=known_weights,
+        rich_help_panel=NETWORK,
     ),
 ]
 DeviceOption = Annotated[
-    str, typer.Option("--device", "-d", help="auto, cpu, cuda, cuda:1 or mps.", show_default=True)
+    str,
+    typer.Option(
+        "--device",
+        "-d",
+        metavar="DEVICE",
+        help="auto, cpu, cuda, cuda:1 or mps.",
+        rich_help_panel=RUN,
+    ),
 ]
 PrecisionOption = Annotated[
     PrecisionChoice,
-    typer.Option("--precision", help="Numbers to compute with; auto is fp16 on CUDA, else fp32."),
+    typer.Option(
+        "--precision",
+        help="Numbers to compute with; auto is fp16 on CUDA, else fp32.",
+        rich_help_panel=RUN,
+    ),
 ]
 OfflineOption = Annotated[
-    bool, typer.Option("--offline", help="Open no connection; use what is in the cache.")
+    bool,
+    typer.Option(
+        "--offline",
+        help="Open no connection; use what is in the cache. SRCLI_OFFLINE=1 too.",
+        rich_help_panel=NETWORK,
+    ),
 ]
 TrustOption = Annotated[
-    bool, typer.Option("--trust", help="Accept downloaded weights whose digest is not known.")
+    bool,
+    typer.Option(
+        "--trust",
+        help="Accept downloaded weights whose digest is not known.",
+        rich_help_panel=NETWORK,
+    ),
 ]
 JsonOption = Annotated[
-    bool, typer.Option("--json", help="One JSON object per line on stdout, nothing else there.")
+    bool,
+    typer.Option(
+        "--json",
+        help="One JSON object per line on stdout, nothing else there.",
+        rich_help_panel=SHOWN,
+    ),
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")]
-VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Only errors.", rich_help_panel=SHOWN)
+]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Say more.", rich_help_panel=SHOWN)
+]
 OutputOption = Annotated[
     str | None,
     typer.Option(
         "--output",
         "-o",
+        metavar="PATH",
         help="File, or folder (no suffix, or a slash at its end). Default: beside the input.",
         show_default=False,
     ),

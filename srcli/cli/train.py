@@ -40,8 +40,8 @@ def train(
 ) -> None:
     """Train a network as a file says: fine-tune, distil, or start from nothing.
 
-    [bold]srcli train --print-config psnr > run.toml[/bold], edit it, [bold]srcli train
-    run.toml[/bold]. On several GPUs: torchrun --nproc-per-node 4 -m srcli train run.toml
+    Print a training file, edit it, run it. On several GPUs: torchrun --nproc-per-node 4 -m srcli
+    train run.toml
     """
     from srcli.training.config import json_schema
     from srcli.training.document import preset_document

@@ -12,7 +12,8 @@ from srcli.cli import options as shared
 from srcli.cli import runs, streams
 from srcli.cli.render.upscale import UpscaleView
 
-SIZE, QUALITY, RUN, FILES = "Size", "Quality", "How it runs", "Files"
+RUN = shared.RUN
+SIZE, QUALITY, FILES = "Size", "Quality", "Files"
 
 InputArgument = Annotated[
     list[Path],
@@ -25,6 +26,7 @@ ScaleOption = Annotated[
     typer.Option(
         "--scale",
         "-s",
+        metavar="FACTOR",
         help="Factor of the result, any number above 0. Default: the network's own.",
         show_default=False,
         rich_help_panel=SIZE,
@@ -35,6 +37,7 @@ WidthOption = Annotated[
     typer.Option(
         "--width",
         min=1,
+        metavar="PIXELS",
         help="Width of the result in pixels; with --height, a box to fit in.",
         show_default=False,
         rich_help_panel=SIZE,
@@ -45,6 +48,7 @@ HeightOption = Annotated[
     typer.Option(
         "--height",
         min=1,
+        metavar="PIXELS",
         help="Height of the result in pixels.",
         show_default=False,
         rich_help_panel=SIZE,
@@ -55,6 +59,7 @@ LongSideOption = Annotated[
     typer.Option(
         "--long-side",
         min=1,
+        metavar="PIXELS",
         help="Longer side of the result in pixels.",
         show_default=False,
         rich_help_panel=SIZE,
@@ -65,6 +70,7 @@ ShortSideOption = Annotated[
     typer.Option(
         "--short-side",
         min=1,
+        metavar="PIXELS",
         help="Shorter side of the result in pixels.",
         show_default=False,
         rich_help_panel=SIZE,
@@ -75,6 +81,7 @@ MegapixelsOption = Annotated[
     typer.Option(
         "--megapixels",
         min=1e-6,
+        metavar="MEGAPIXELS",
         help="Area of the result in millions of pixels.",
         show_default=False,
         rich_help_panel=SIZE,
@@ -93,6 +100,7 @@ TileOption = Annotated[
     typer.Option(
         "--tile",
         "-t",
+        metavar="PIXELS",
         help="Side of a tile in input pixels, auto, or off: the whole image at once.",
         rich_help_panel=RUN,
     ),
@@ -101,6 +109,7 @@ HaloOption = Annotated[
     str,
     typer.Option(
         "--halo",
+        metavar="PIXELS",
         help="Context around a tile in input pixels, or auto: what the network needs.",
         rich_help_panel=RUN,
     ),
@@ -193,6 +202,7 @@ MaxPixelsOption = Annotated[
     typer.Option(
         "--max-pixels",
         min=1,
+        metavar="PIXELS",
         help="Refuse inputs that claim more pixels, all pages together.",
         rich_help_panel=FILES,
     ),
@@ -224,7 +234,7 @@ def upscale(
     seamless: SeamlessOption = False,
     color_fix: ColorFixOption = shared.ColorFixChoice.AUTO,
     alpha: AlphaOption = shared.AlphaChoice.NETWORK,
-    device: shared.DeviceOption = "auto",
+    device: folders.DevicesOption = "auto",
     precision: shared.PrecisionOption = shared.PrecisionChoice.AUTO,
     plan: PlanOption = shared.PlanChoice.AUTO,
     tile: TileOption = "auto",
@@ -252,9 +262,8 @@ def upscale(
 ) -> None:
     """Enlarge pictures.
 
-    [bold]srcli upscale photo.jpg[/bold] writes photo_x4.jpg beside it. The network runs at its
-    own scale; the result is resized once to what you ask for with --scale 3 or --long-side 4000.
-    [bold]srcli upscale photos -r -o large[/bold] does a folder; again, it goes on where it ended.
+    The network runs at its own scale; the result is resized once to the size you ask for, as
+    --scale 3 or --long-side 4000. Nothing that exists is replaced without --overwrite.
     """
     streams.check(inputs, output, json=json)
     tile_px, halo_px = shared.parse_tile(tile), shared.parse_pixels(halo)

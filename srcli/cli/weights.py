@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from srcli.cli.examples import epilog
+from srcli.cli.options import known_weights
 from srcli.cli.render import weights as render
 
 app = typer.Typer(
@@ -15,9 +17,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name, in any spelling.")]
+NameArgument = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="A name, in any spelling.", autocompletion=known_weights),
+]
 NamesArgument = Annotated[
-    list[str], typer.Argument(metavar="NAME...", help="Names, or hf://owner/repo/file.")
+    list[str],
+    typer.Argument(
+        metavar="NAME...", help="Names, or hf://owner/repo/file.", autocompletion=known_weights
+    ),
 ]
 FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="A .pth or .safetensors, or half of an ncnn pair.")
@@ -34,7 +42,7 @@ NewNameOption = Annotated[
 ]
 
 
-@app.command("list")
+@app.command("list", epilog=epilog("weights list"))
 def list_command(json: JsonOption = False) -> None:
     """Show all weights: scale, size, licence, what they are good for, and which are here."""
     from srcli.services.weights_cache import list_weights
@@ -42,7 +50,7 @@ def list_command(json: JsonOption = False) -> None:
     render.listed(list_weights(), is_json=json)
 
 
-@app.command()
+@app.command(epilog=epilog("weights show"))
 def show(name: NameArgument, json: JsonOption = False) -> None:
     """Show all that is known of one set of weights."""
     from srcli.services.weights_cache import show_weights
@@ -50,7 +58,7 @@ def show(name: NameArgument, json: JsonOption = False) -> None:
     render.shown(show_weights(name), is_json=json)
 
 
-@app.command()
+@app.command(epilog=epilog("weights pull"))
 def pull(
     names: NamesArgument,
     json: JsonOption = False,
@@ -66,7 +74,7 @@ def pull(
     raise typer.Exit(exit_code)
 
 
-@app.command()
+@app.command(epilog=epilog("weights verify"))
 def verify(json: JsonOption = False) -> None:
     """Hash every file in the cache and remove the damaged ones."""
     from srcli.services.weights_cache import verify_weights
@@ -74,7 +82,7 @@ def verify(json: JsonOption = False) -> None:
     raise typer.Exit(render.verified(verify_weights(), is_json=json))
 
 
-@app.command("import")
+@app.command("import", epilog=epilog("weights import"))
 def import_command(
     file: FileArgument, name: NewNameOption = None, json: JsonOption = False
 ) -> None:
@@ -84,7 +92,7 @@ def import_command(
     render.imported(import_weights(file, name), is_json=json)
 
 
-@app.command()
+@app.command(epilog=epilog("weights path"))
 def path(name: NameArgument, json: JsonOption = False) -> None:
     """Print where the files are. Opens no connection."""
     from srcli.services.weights_cache import path_of_weights
@@ -92,7 +100,7 @@ def path(name: NameArgument, json: JsonOption = False) -> None:
     render.located(path_of_weights(name), is_json=json)
 
 
-@app.command()
+@app.command(epilog=epilog("weights remove"))
 def remove(name: NameArgument, json: JsonOption = False) -> None:
     """Remove weights from the cache."""
     from srcli.services.weights_cache import remove_weights
@@ -100,7 +108,7 @@ def remove(name: NameArgument, json: JsonOption = False) -> None:
     render.removed(remove_weights(name), is_json=json)
 
 
-@app.command()
+@app.command(epilog=epilog("weights blend"))
 def blend(
     first: NameArgument,
     second: NameArgument,

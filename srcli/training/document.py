@@ -110,26 +110,14 @@ def toml_value(value: object) -> str:
             return repr(value)
 
 
-def reference_page() -> str:
-    """The page docs/reference/training-config.md, made from the tables themselves."""
-    lines = [
-        "# The training file",
-        "",
-        "`srcli train CONFIG.toml` reads one file. `srcli train --print-config PRESET` prints a",
-        "whole one to start from, `srcli train --print-schema` the JSON schema for editors. An",
-        "unknown key or a wrong type is an error that names its place. Only `[data]` with `high`,",
-        "and one table `[losses.NAME]`, must be there. A value `auto` is settled when the run",
-        "starts, and is written into the run's own `config.toml`.",
-        "",
-        "`[losses]`, `[discriminator]` and `[balance]`: see [losses](../explanation/losses.md).",
-        "",
-    ]
+def reference_tables() -> Iterator[str]:
+    """Every table of a training file with its keys, as lines of Markdown."""
     for name in ORDER:
         if name in {"losses", "discriminator", "balance"}:
             continue
         for table in _tables_of(TrainingConfig.model_fields[name].annotation):
-            lines += [*_section(name, table), ""]
-    return "\n".join(lines).rstrip() + "\n"
+            yield from _section(name, table)
+            yield ""
 
 
 def _tables_of(annotation: object) -> Iterator[type[Table]]:

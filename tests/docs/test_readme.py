@@ -32,20 +32,5 @@ def test_the_first_command_ends_with_the_right_picture(real_weights, tmp_path, m
     assert 10 * np.log10(255**2 / error) > 28
 
 
-def test_the_python_example_runs(real_weights, tmp_path, monkeypatch):
-    real_weights("realesrgan-x4plus")
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.S)
-    monkeypatch.chdir(tmp_path)
-    exec(example, {"picture": Image.new("RGB", (12, 8), "teal")})  # the reader's own picture
-    assert Image.open("larger.png").size == (48, 32)
-
-
-@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/**/*.md")) + [ROOT / "README.md"], ids=str)
-def test_every_link_to_a_file_leads_somewhere(page):
-    links = re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8"))
-    local = [link for link in links if not re.match(r"[a-z]+:", link)]
-    assert [link for link in local if not (page.parent / link).exists()] == []
-
-
 def test_the_readme_is_short():
     assert len(README.splitlines()) <= 150
