@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Callable, Iterator
 
 from srcli import errors
@@ -69,7 +70,8 @@ def _text(text: str) -> str:
     parts[::2] = [
         html.escape(each).replace("*", "\\*").replace("|", "&#124;") for each in parts[::2]
     ]
-    return "`".join(parts)
+    marked = "`".join(parts)
+    return re.sub(r"(?<![\w`-])(--[a-z-]+(?: \d+)?)", r"<code>\1</code>", marked)
 
 
 def command_index(_: str) -> Iterator[str]:

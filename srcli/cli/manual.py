@@ -153,7 +153,9 @@ def _bounds(info: ArgumentInfo | OptionInfo) -> str:
     low, high = info.min, info.max
     if low is not None and high is not None:
         return f"{low:g} to {high:g}"
-    return "" if low is None else f"at least {low:g}"
+    return (
+        f"at least {low:g}" if low is not None and low > 1 else ""
+    )  # the rest goes without saying
 
 
 def plain(text: str) -> str:

@@ -184,7 +184,7 @@ QualityOption = Annotated[
         "--quality",
         min=1,
         max=100,
-        help="Of JPEG, WebP and AVIF: 1 to 100.",
+        help="Of JPEG, WebP and AVIF; higher is better and larger.",
         show_default=False,
         rich_help_panel=FILES,
     ),

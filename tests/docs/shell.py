@@ -18,6 +18,7 @@ from srcli.cli.spellings import canonical
 OTHERS = {
     ".",
     "apt",
+    "curl",
     "git",
     "hf",
     "man",
