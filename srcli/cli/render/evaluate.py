@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import PurePath
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -105,7 +106,8 @@ class EvaluateView(EvaluateObserver):
             render.note(f"note: {path} has no target and is left out")
         render.out.print(_table(report, has_pictures=self._shows_pictures(report)))
         if len(report.candidates) > 1 and not self._quiet:
-            render.line("* best of the candidates\n")
+            render.line("* best of the candidates")
+            render.line("")
         if not self._quiet:
             for sentence in report.protocol:
                 render.line(sentence)
@@ -137,6 +139,7 @@ class EvaluateView(EvaluateObserver):
 def _table(report: EvaluateReport, *, has_pictures: bool) -> Table:
     """A section for each picture with a row for each candidate, and one for the means."""
     is_contest = len(report.candidates) > 1
+    titles = _titles([candidate.name for candidate in report.candidates])
     table = Table(box=box.SIMPLE_HEAD if has_pictures else None, pad_edge=False)
     table.add_column("picture")
     if is_contest:
@@ -153,7 +156,7 @@ def _table(report: EvaluateReport, *, has_pictures: bool) -> Table:
         }
         for number, (candidate, numbers) in enumerate(zip(report.candidates, scores, strict=True)):
             names = [Text(picture.picture if number == 0 else "")]
-            names += [Text(candidate.name)] if is_contest else []
+            names += [Text(titles[candidate.name])] if is_contest else []
             cells = (
                 _cell(column, numbers[column.name], is_best=_is(numbers, column, best))
                 for column in report.columns
@@ -166,13 +169,24 @@ def _table(report: EvaluateReport, *, has_pictures: bool) -> Table:
     return table
 
 
+def _titles(names: list[str]) -> dict[str, str]:
+    """Names without their folders, as far as these are not needed to tell them apart.
+
+    >>> _titles(["runs/photos/best.safetensors", "bicubic"])
+    {'runs/photos/best.safetensors': 'best.safetensors', 'bicubic': 'bicubic'}
+    """
+    short = {name: PurePath(name).name or name for name in names}
+    return short if len(set(short.values())) == len(names) else dict(zip(names, names, strict=True))
+
+
 def _add_means(table: Table, report: EvaluateReport) -> None:
+    titles = _titles([candidate.name for candidate in report.candidates])
     for number, candidate in enumerate(report.candidates):
         scored = len(candidate.pictures) - candidate.failed
         share = f" ({scored} of {len(candidate.pictures)})" if candidate.failed else ""
         is_contest = len(report.candidates) > 1
         title = "mean" if number == 0 else ""
-        names = [title, candidate.name + share] if is_contest else [title + share]
+        names = [title, titles[candidate.name] + share] if is_contest else [title + share]
         cells = (
             _cell(
                 column,
