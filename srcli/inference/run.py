@@ -5,14 +5,14 @@ A tile or band that failed is never pasted over, patched up or left out: the ima
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
 from srcli.inference.geometry import Plan, StreamPlan
 from srcli.inference.memory import MemoryExhaustedError
 from srcli.inference.plan import smaller_plan
-from srcli.inference.precision import PrecisionLostError, Runner
+from srcli.inference.precision import PrecisionLostError, Runner, memory_failures
 from srcli.inference.rows import RowSink, RowSource
 from srcli.inference.streaming import run_streamed
 from srcli.inference.tiled import run_tiled
@@ -47,6 +47,20 @@ def enlarge(
             torch.cuda.empty_cache()
         source.restart()
         sink.restart()
+
+
+def enlarge_together(
+    runner: Runner, sources: Sequence[RowSource], sinks: Sequence[RowSink]
+) -> None:
+    """Images of one height and width, each whole, as one batch: alone, small ones leave a GPU idle.
+
+    Raises MemoryExhaustedError when the device refuses the batch, BadWeightsError when the network
+    gives no numbers; then nothing was written.
+    """
+    with memory_failures():
+        images = torch.stack([source.read(0, source.height) for source in sources])
+    for sink, rows in zip(sinks, runner.submit(images).result(), strict=True):
+        sink.write(0, rows)
 
 
 def _run(

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from srcli.errors import UsageError
 from srcli.inference.ensemble import ensemble
-from srcli.inference.geometry import Plan, PlanKind, StreamPlan
+from srcli.inference.geometry import Plan, PlanKind, StreamPlan, TilePlan
 from srcli.inference.memory import Need, free_bytes, measure_need
 from srcli.inference.plan import PlanOptions, Room, plan_run
 from srcli.inference.precision import Precision, Runner
 from srcli.inference.rows import CroppedSink, RowSink, RowSource, WrappedSource
-from srcli.inference.run import enlarge
+from srcli.inference.run import enlarge, enlarge_together
 from srcli.services.devices import choose_device
 from srcli.services.network import LoadedNetwork
 
@@ -32,12 +32,15 @@ class EngineOptions:
     halo: int | None = None  # context around a tile in input pixels
     tta: bool = False  # average over the eight symmetries of the square
     seamless: bool = False  # the image continues at its far borders
+    batch: int | None = None  # small images of one size that are run at once
 
     def __post_init__(self) -> None:
         if (self.tile or 0) < 0 or (self.halo or 0) < 0:
             raise UsageError(
                 f"--tile {self.tile} --halo {self.halo} cannot be", hint="both start at 0"
             )
+        if self.batch is not None and self.batch < 1:
+            raise UsageError(f"--batch {self.batch} cannot be", hint="it starts at 1")
 
 
 class Engine:
@@ -113,8 +116,49 @@ class Engine:
             on_note=self._on_note,
         )
 
+    @property
+    def groups(self) -> bool:
+        """Whether small images of one size may share a run."""
+        return self.options.batch != 1 and (self.options.batch is not None or not self._is_cpu)
+
+    @property
+    def _is_cpu(self) -> bool:
+        return self.device.type == "cpu"
+
+    def most_together(self, height: int, width: int) -> int:
+        """How many images of this size share a run: on a GPU as many small ones as gain and fit."""
+        if not self.groups:
+            return 1
+        plan = self.plan(height, width)
+        if plan.kind is not PlanKind.WHOLE or self.options.seamless:
+            return 1  # large enough to keep a device busy
+        fitting = free_bytes(self.device) / self._need().bytes(height, width)
+        return int(min(max(fitting, 1), self.options.batch or LARGEST_BATCH))
+
+    def run_together(
+        self,
+        sources: Sequence[RowSource],
+        sinks: Sequence[RowSink],
+        *,
+        on_tiles: Sequence[Callable[[int, int], None]],
+    ) -> list[Plan]:
+        """One pass of images of one size, in one run where they are small; the plan of each.
+
+        On a CPU the results are those of `run` for each, bit for bit. Raises what `run` raises, and
+        MemoryExhaustedError where the batch does not fit: one by one they may.
+        """
+        first = sources[0]
+        plan = self.plan(first.height, first.width)
+        if len(sources) == 1 or not isinstance(plan, TilePlan) or plan.tiles > 1:
+            triples = zip(sources, sinks, on_tiles, strict=True)
+            return [self.run(source, sink, on_tiles=hear) for source, sink, hear in triples]
+        enlarge_together(self.runner, sources, sinks)
+        for hear in on_tiles:
+            hear(1, 1)
+        return [plan] * len(sources)
+
     def _batch(self, plan: Plan) -> int:
-        if self.device.type == "cpu" or isinstance(plan, StreamPlan):
+        if self._is_cpu or isinstance(plan, StreamPlan):
             return 1  # a CPU has its hands full with one, and a stream is one
         fitting = free_bytes(self.device) / self._need().bytes(*plan.largest)
         return int(min(max(fitting, 1), LARGEST_BATCH))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from srcli.services.job import PictureOptions
 
 # How a run is carried out, not what comes of it (but for a fraction of a level).
-_NOT_MEANT = {"overwrite", "device", "plan", "tile", "max_pixels"}
+_NOT_MEANT = {"overwrite", "device", "plan", "tile", "batch", "max_pixels"}
 
 
 @dataclass(frozen=True, slots=True)

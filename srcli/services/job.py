@@ -148,6 +148,11 @@ class Job:
         return is_varying and self.options.alpha is AlphaMode.NETWORK
 
     @property
+    def shape(self) -> tuple[int, int, int] | None:
+        """Height, width and passes: jobs of one shape may share a run. None shares with nobody."""
+        return (self.picture.height, self.picture.width, self.passes) if self.pages == 1 else None
+
+    @property
     def megapixels(self) -> float:
         """Of the source, all pages that are written."""
         return self.picture.height * self.picture.width * self.pages / 1e6

@@ -15,15 +15,16 @@ from pathlib import Path
 import psutil
 
 from srcli.errors import DiskFullError, SrcliError
+from srcli.inference.memory import MemoryExhaustedError
 from srcli.services.cores import Cores, core_count
-from srcli.services.engine import Engine
+from srcli.services.engine import LARGEST_BATCH, Engine
 from srcli.services.gate import Gate
 from srcli.services.job import Job, PictureOptions, open_job, read_ahead
 from srcli.services.observer import Observer
-from srcli.services.pipeline import Stage, run_stages
+from srcli.services.pipeline import GroupStage, Stage, run_stages
 from srcli.services.stop import Stop, StoppedError
 from srcli.services.tasks import Task
-from srcli.services.upscale import UpscaleReport, finish_job, run_job
+from srcli.services.upscale import UpscaleReport, finish_job, forget, run_job, run_together
 
 LEAST_GATE, MOST_GATE = 256 << 20, 2 << 30  # bytes
 
@@ -49,6 +50,17 @@ class Parcel:
     held: int | None = None  # bytes at the gate
     has_begun: bool = False  # in the journal
     outcome: Outcome | None = None  # None at the end: given up
+
+    @property
+    def shape(self) -> tuple[int, int, int] | None:
+        """Of its job: parcels of one shape may share a run."""
+        return None if self.job is None else self.job.shape
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of its picture."""
+        assert self.job is not None
+        return self.job.picture.height, self.job.picture.width
 
 
 class Line:
@@ -76,9 +88,9 @@ class Line:
         Raises the first bug met, after everything else was done.
         """
         codecs = codec_threads(core_count())
-        stages = [
+        stages: list[Stage[Parcel] | GroupStage[Parcel]] = [
             Stage("decode", [partial(self._guard, self._decode)] * codecs.decode),
-            Stage("network", self._networks(), queue=2 * len(self._engines)),
+            self._network_stage(),
             Stage("encode", [partial(self._guard, self._encode)] * codecs.encode),
         ]
         try:
@@ -91,8 +103,31 @@ class Line:
         if self._bugs:
             raise self._bugs[0]
 
-    def _networks(self) -> list[Callable[[Parcel], bool]]:
-        return [partial(self._guard, partial(self._enlarge, engine)) for engine in self._engines]
+    def _network_stage(self) -> GroupStage[Parcel]:
+        is_grouping = any(engine.groups for engine in self._engines)
+        return GroupStage(
+            "network",
+            [partial(self._enlarge_all, engine) for engine in self._engines],
+            belongs=lambda one, other: one.shape is not None and one.shape == other.shape,
+            most=lambda parcel: self._engines[0].most_together(*parcel.size),
+            queue=(LARGEST_BATCH if is_grouping else 2) * len(self._engines),
+        )
+
+    def _enlarge_all(self, engine: Engine, parcels: list[Parcel]) -> list[Parcel]:
+        """Pictures of one shape at once; one by one where that fails, so that none suffers."""
+        if len(parcels) > 1 and not self._stop.is_set():
+            jobs = [parcel.job for parcel in parcels if parcel.job is not None]
+            try:
+                run_together(engine, jobs, self._observer, self._stop)
+            except (SrcliError, StoppedError, MemoryExhaustedError):
+                for job in jobs:
+                    forget(job)
+            else:
+                for parcel in parcels:
+                    parcel.engine = engine
+                return parcels
+        alone = partial(self._guard, partial(self._enlarge, engine))
+        return [parcel for parcel in parcels if alone(parcel)]
 
     def _guard(self, step: Callable[[Parcel], bool], parcel: Parcel) -> bool:
         """Run one step; whatever ends the parcel here also frees what it holds."""

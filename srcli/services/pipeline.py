@@ -4,21 +4,22 @@
                   `---- ended early (failed, skipped) ---------------------^
 
 A stage that is ahead waits at its full queue, so the number of parcels under way is bounded. The
-parcels are taken one at a time, when a thread of the first stage is free.
+parcels are taken one at a time, when a thread of the first stage is free; a stage in the middle may
+take several at once that belong together.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from queue import Queue, SimpleQueue
-from threading import Lock, Thread
+from queue import SimpleQueue
+from threading import Condition, Lock, Thread
 from typing import Generic, Protocol, TypeVar
 
 from srcli.services.stop import Stop
 
 P = TypeVar("P")
-P_co = TypeVar("P_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,24 @@ class Stage(Generic[P]):
     queue: int = 1  # parcels that may wait for it
 
 
-def run_stages(parcels: Iterator[P], stages: Sequence[Stage[P]], stop: Stop) -> Iterator[P]:
+@dataclass(frozen=True, slots=True)
+class GroupStage(Generic[P]):
+    """The same for parcels that belong together; a worker gives those that go on.
+
+    A thread takes the parcel that has waited longest, and all others waiting that `belongs` to it,
+    `most` of them together. It waits for none.
+    """
+
+    name: str
+    workers: Sequence[Callable[[list[P]], list[P]]]
+    belongs: Callable[[P, P], bool]
+    most: Callable[[P], int]
+    queue: int = 1
+
+
+def run_stages(
+    parcels: Iterator[P], stages: Sequence[Stage[P] | GroupStage[P]], stop: Stop
+) -> Iterator[P]:
     """Yield the parcels as they end, in the order in which they do.
 
     Once `stop` is set, no new parcel is taken; those under way still go through every stage, whose
@@ -58,8 +76,10 @@ class _Ended(Generic[P]):
 _End = _Ended[P] | BaseException | None  # None: nothing more will come
 
 
-class _Source(Protocol[P_co]):
-    def get(self) -> P_co | None: ...
+class _Source(Protocol[P]):
+    def get(self, stage: Stage[P] | GroupStage[P]) -> list[P]:
+        """What a thread of the stage does next; nothing at the end."""
+        ...
 
 
 class _Feed(Generic[P]):
@@ -69,23 +89,72 @@ class _Feed(Generic[P]):
         self._parcels, self._stop = parcels, stop
         self._lock = Lock()
 
-    def get(self) -> P | None:
+    def get(self, stage: Stage[P] | GroupStage[P]) -> list[P]:
         with self._lock:
-            return None if self._stop.is_set() else next(self._parcels, None)
+            if self._stop.is_set():
+                return []
+            for parcel in self._parcels:
+                return [parcel]
+            return []
+
+
+class _Inbox(Generic[P]):
+    """A short queue before a stage, out of which parcels that belong together come together."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._waiting: deque[P] = deque()
+        self._is_over = False
+        self._changed = Condition()
+
+    def put(self, parcel: P) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._waiting) < self._size)
+            self._waiting.append(parcel)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Nothing more will come."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
+
+    def get(self, stage: Stage[P] | GroupStage[P]) -> list[P]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_over)
+            if not self._waiting:
+                return []
+            taken = [self._waiting.popleft()]
+            if isinstance(stage, GroupStage):
+                taken += self._others(stage, taken[0])
+            self._changed.notify_all()
+            return taken
+
+    def _others(self, stage: GroupStage[P], first: P) -> list[P]:
+        most = stage.most(first) - 1
+        if most < 1:
+            return []
+        found = [each for each in self._waiting if stage.belongs(first, each)][:most]
+        taken = set(map(id, found))  # equal parcels are not the same
+        self._waiting = deque(each for each in self._waiting if id(each) not in taken)
+        return found
 
 
 def _start(
-    feed: _Feed[P], stages: Sequence[Stage[P]], ended: SimpleQueue[_End[P]], stop: Stop
+    feed: _Feed[P],
+    stages: Sequence[Stage[P] | GroupStage[P]],
+    ended: SimpleQueue[_End[P]],
+    stop: Stop,
 ) -> list[Thread]:
     threads = []
     inbox: _Source[P] = feed
     for place, stage in enumerate(stages):
         following = stages[place + 1] if place + 1 < len(stages) else None
-        outbox: Queue[P | None] | None = Queue(following.queue) if following else None
-        crew = _Crew(stage, len(following.workers) if following else 1, inbox, outbox, ended, stop)
+        outbox: _Inbox[P] | None = _Inbox(following.queue) if following else None
+        crew = _Crew(stage, inbox, outbox, ended, stop)
         threads += [
-            Thread(target=crew.serve, args=(worker,), name=f"srcli {stage.name}", daemon=True)
-            for worker in stage.workers
+            Thread(target=crew.serve, args=(work,), name=f"srcli {stage.name}", daemon=True)
+            for work in _works(stage)
         ]
         if outbox is not None:
             inbox = outbox
@@ -94,41 +163,52 @@ def _start(
     return threads
 
 
+def _works(stage: Stage[P] | GroupStage[P]) -> list[Callable[[list[P]], list[P]]]:
+    if isinstance(stage, GroupStage):
+        return list(stage.workers)
+
+    def singly(worker: Callable[[P], bool]) -> Callable[[list[P]], list[P]]:
+        return lambda parcels: [parcel for parcel in parcels if worker(parcel)]
+
+    return [singly(worker) for worker in stage.workers]
+
+
 class _Crew(Generic[P]):
     """The threads of one stage."""
 
     def __init__(
         self,
-        stage: Stage[P],
-        followers: int,
+        stage: Stage[P] | GroupStage[P],
         inbox: _Source[P],
-        outbox: Queue[P | None] | None,
+        outbox: _Inbox[P] | None,
         ended: SimpleQueue[_End[P]],
         stop: Stop,
     ) -> None:
+        self._stage = stage
         self._inbox, self._outbox, self._ended, self._stop = inbox, outbox, ended, stop
-        self._followers = followers
         self._working = len(stage.workers)
         self._lock = Lock()
 
-    def serve(self, worker: Callable[[P], bool]) -> None:
+    def serve(self, work: Callable[[list[P]], list[P]]) -> None:
         try:
-            while (parcel := self._inbox.get()) is not None:
-                self._do(worker, parcel)
+            while parcels := self._inbox.get(self._stage):
+                self._do(work, parcels)
         except BaseException as bug:  # of the feed: it ends this thread, and is raised in the main
             self._crash(bug)
         self._go_home()
 
-    def _do(self, worker: Callable[[P], bool], parcel: P) -> None:
+    def _do(self, work: Callable[[list[P]], list[P]], parcels: list[P]) -> None:
         try:
-            goes_on = worker(parcel)
+            going_on = work(parcels)
         except BaseException as bug:
             self._crash(bug)
             return
-        if goes_on and self._outbox is not None:
-            self._outbox.put(parcel)
-        else:
-            self._ended.put(_Ended(parcel))
+        for parcel in parcels:
+            goes_on = any(parcel is each for each in going_on)
+            if goes_on and self._outbox is not None:
+                self._outbox.put(parcel)
+            else:
+                self._ended.put(_Ended(parcel))
 
     def _crash(self, bug: BaseException) -> None:
         self._stop.set()
@@ -142,6 +222,5 @@ class _Crew(Generic[P]):
                 return
         if self._outbox is None:
             self._ended.put(None)
-        for _ in range(self._followers if self._outbox is not None else 0):
-            assert self._outbox is not None
-            self._outbox.put(None)
+        else:
+            self._outbox.close()

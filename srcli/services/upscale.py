@@ -6,7 +6,7 @@ decode the next and encode the last while the network works.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -86,10 +86,44 @@ def run_job(engine: Engine, job: Job, observer: Observer, stop: Stop | None = No
     channels = 1 if job.picture.is_gray else 3
     for index in range(job.pages):
         rows = job.ahead.pop(index, None) or PageRows.of(job, index)
-        colour = _enlarge(engine, job, rows.colour, channels, meter)
-        alpha = _enlarge(engine, job, rows.alpha, 1, meter) if rows.alpha else None
+        (colour,) = _enlarge(engine, [_Raster(job, rows.colour, channels, meter)])
+        alpha = None
+        if rows.alpha:
+            (alpha,) = _enlarge(engine, [_Raster(job, rows.alpha, 1, meter)])
         job.results.append((colour, alpha))
     job.network_seconds = perf_counter() - started
+
+
+def run_together(
+    engine: Engine, jobs: Sequence[Job], observer: Observer, stop: Stop | None = None
+) -> None:
+    """Jobs of one `Job.shape` through the network at once; the results are those of `run_job`.
+
+    A batch in which anything goes wrong is taken apart by the caller: after `forget`, each job can
+    be run alone. Raises what `run_job` raises, and MemoryExhaustedError.
+    """
+    started = perf_counter()
+    colours, alphas = [], []
+    for job in jobs:
+        observer.opened(job, engine)
+        meter = _Meter(engine.scale, job, observer, stop)
+        rows = job.ahead.get(0) or PageRows.of(job, 0)
+        colours.append(_Raster(job, rows.colour, 1 if job.picture.is_gray else 3, meter))
+        if rows.alpha:
+            alphas.append(_Raster(job, rows.alpha, 1, meter))
+    restored = _enlarge(engine, colours)
+    transparent = iter(_enlarge(engine, alphas) if alphas else [])
+    for job, colour in zip(jobs, restored, strict=True):
+        job.results.append((colour, next(transparent) if job.enlarges_alpha else None))
+        job.ahead.clear()
+        job.network_seconds = (perf_counter() - started) / len(jobs)
+
+
+def forget(job: Job) -> None:
+    """Drop what the network made of a job, so that it can be run again."""
+    job.resources.close()
+    job.results.clear()
+    job.plan, job.tiles = "", 0
 
 
 def finish_job(engine: Engine, job: Job) -> UpscaleReport:
@@ -128,28 +162,50 @@ def finish_job(engine: Engine, job: Job) -> UpscaleReport:
     )
 
 
-def _enlarge(engine: Engine, job: Job, source: RowSource, channels: int, meter: _Meter) -> Spool:
-    """One raster through all passes; only the last spool is kept."""
-    previous: Spool | None = None
-    for number in range(job.passes):
-        height, width = source.height * engine.scale, source.width * engine.scale
-        spool = job.resources.enter_context(
+@dataclass(frozen=True, slots=True)
+class _Raster:
+    """Colour or transparency of one page, on its way through the network."""
+
+    job: Job
+    source: RowSource
+    channels: int
+    meter: _Meter
+
+    def spool(self, source: RowSource, scale: int) -> Spool:
+        """Where a pass over `source` goes."""
+        job = self.job
+        return job.resources.enter_context(
             Spool.create(
-                height,
-                width,
-                channels,
+                source.height * scale,
+                source.width * scale,
+                self.channels,
                 job.spool_dtype,
                 memory_limit=job.spool_limit,
                 folder=job.folder,
             )
         )
-        plan = engine.run(source, SpoolSink(spool), on_tiles=meter.listen(number))
-        job.plan = job.plan or plan.describe()
-        job.tiles += plan.tiles
-        if previous is not None:
-            previous.close()
-        previous, source = spool, SpoolSource(spool)
-    assert previous is not None
+
+
+def _enlarge(engine: Engine, rasters: Sequence[_Raster]) -> list[Spool]:
+    """Rasters of one size through all passes; only their last spools are kept."""
+    previous: list[Spool] = []
+    sources = [raster.source for raster in rasters]
+    for number in range(rasters[0].job.passes):
+        spools = [
+            raster.spool(source, engine.scale)
+            for raster, source in zip(rasters, sources, strict=True)
+        ]
+        plans = engine.run_together(
+            sources,
+            [SpoolSink(spool) for spool in spools],
+            on_tiles=[raster.meter.listen(number) for raster in rasters],
+        )
+        for raster, plan in zip(rasters, plans, strict=True):
+            raster.job.plan = raster.job.plan or plan.describe()
+            raster.job.tiles += plan.tiles
+        for spool in previous:
+            spool.close()
+        previous, sources = spools, [SpoolSource(spool) for spool in spools]
     return previous
 
 

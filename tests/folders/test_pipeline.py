@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from srcli.services.gate import Gate
-from srcli.services.pipeline import Stage, run_stages
+from srcli.services.pipeline import GroupStage, Stage, run_stages
 from srcli.services.stop import Stop
 
 
@@ -130,3 +130,31 @@ def test_the_gate_lets_a_large_one_in_before_small_ones_that_came_later():
     gate.leave(50)
     large.join(10), small.join(10)
     assert entered == [80, 10]
+
+
+def test_a_stage_takes_those_together_that_belong_together_and_the_oldest_first():
+    groups, has_begun, all_wait = [], threading.Event(), threading.Event()
+
+    def work(parcels):
+        has_begun.set()
+        all_wait.wait(10)
+        groups.append(list(parcels))
+        return parcels
+
+    def feed():
+        yield 1
+        has_begun.wait(10)
+        yield from [11, 2, 21, 12, 31, 41]
+        time.sleep(0.2)
+        all_wait.set()
+
+    group = GroupStage(
+        "group",
+        [work],
+        belongs=lambda one, other: one % 10 == other % 10,
+        most=lambda n: 3,
+        queue=8,
+    )
+    ended = list(run_stages(feed(), [Stage("first", [passing]), group], Stop()))
+    assert sorted(ended) == [1, 2, 11, 12, 21, 31, 41]
+    assert groups == [[1], [11, 21, 31], [2, 12], [41]]
