@@ -10,6 +10,7 @@
     │   ├── UnavailableWeightsError   3   known, but no source gave them
     │   └── BadWeightsError           3   a file that is damaged, dangerous or of no known kind
     ├── ImageError                    4   an input that cannot be read as a picture
+    │   └── PixelLimitError           4   an input with more pixels than are allowed
     └── ResourceError                 5   the machine has not enough of something
         ├── OutOfMemoryError          5
         └── DiskFullError             5
@@ -72,6 +73,10 @@ class ImageError(SrcliError):
     """An input that cannot be read as a picture."""
 
     exit_code = 4
+
+
+class PixelLimitError(ImageError):
+    """An input that claims more pixels than are allowed."""
 
 
 class ResourceError(SrcliError):

@@ -17,6 +17,7 @@ from srcli.cli import (
     finetune,
     interrupts,
     render,
+    serve,
     spellings,
     train,
     upscale,
@@ -77,6 +78,7 @@ app.command(epilog=epilog("doctor"))(doctor.doctor)
 app.command(epilog=epilog("degrade"))(degrade.degrade)
 app.command(epilog=epilog("compare"))(compare.compare)
 app.command(epilog=epilog("evaluate"))(evaluate.evaluate)
+app.command(epilog=epilog("serve"))(serve.serve)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -20,6 +20,7 @@ rows.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -70,6 +71,20 @@ class Kernel:
         return made
 
 
+class Stage(Protocol):
+    """A part of a streamed network: it keeps its input's old rows and makes the next of its own."""
+
+    output: Signal
+
+    def room(self, tick: Tick) -> Tensor:
+        """Where the input of this tick belongs; to be filled before `step`."""
+        ...
+
+    def step(self, tick: Tick, out: Tensor | None = None) -> Tensor:
+        """The rows of `output` that this tick makes, in `out` if there is one."""
+        ...
+
+
 class ConvolutionStage:
     """A convolution that stands alone, with two old rows of its input."""
 
@@ -83,15 +98,13 @@ class ConvolutionStage:
         )
 
     def room(self, tick: Tick) -> Tensor:
-        """Where the input of this tick belongs."""
         return self._window.room(tick)
 
-    def step(self, tick: Tick) -> Tensor:
-        """The rows of `output` that this tick makes."""
+    def step(self, tick: Tick, out: Tensor | None = None) -> Tensor:
         self._window.open(tick)
         made = self._kernel(self._window.view(tick, _around(tick.rows(self.output))))
         self._window.close(tick)
-        return made
+        return made if out is None else out.copy_(made)
 
 
 class DoublingStage:
@@ -111,7 +124,7 @@ class DoublingStage:
     def room(self, tick: Tick) -> Tensor:
         return self._window.room(tick)
 
-    def step(self, tick: Tick) -> Tensor:
+    def step(self, tick: Tick, out: Tensor | None = None) -> Tensor:
         self._window.open(tick)
         seen = self._window.view(tick, _around(tick.rows(self._undoubled)))
         if self._shuffles:
@@ -119,7 +132,7 @@ class DoublingStage:
         else:
             made = self._kernel(nearest(seen, 2)[:, :, SIDE:-SIDE])
         self._window.close(tick)
-        return made
+        return made if out is None else out.copy_(made)
 
 
 class DenseStage:
@@ -183,18 +196,19 @@ class BlockStage:
     def room(self, tick: Tick) -> Tensor:
         return self._dense[0].room(tick)
 
-    def step(self, tick: Tick, out: Tensor) -> None:
-        """Put the rows of `output` that this tick makes into `out`."""
+    def step(self, tick: Tick, out: Tensor | None = None) -> Tensor:
         if tick.is_idle(self._input, self.output):
-            return
+            return self.room(tick)[:, :, :0] if out is None else out
         self._skip.open(tick)
         self._skip.room(tick).copy_(self.room(tick))
         for dense, following in pairwise(self._dense):
             dense.step(tick, out=following.room(tick))
         residual = self._dense[-1].step(tick)
         skipped = self._skip.view(tick, tick.rows(self.output))
-        torch.add(skipped, residual, alpha=RESIDUAL_SCALE, out=out)
+        made = residual if out is None else out
+        torch.add(skipped, residual, alpha=RESIDUAL_SCALE, out=made)
         self._skip.close(tick)
+        return made
 
 
 def activate(made: Tensor, slope: float, *, out: Tensor) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from srcli.errors import ImageError
+from srcli.errors import PixelLimitError
 from srcli.io.formats import PictureFormat
 from srcli.io.metadata import Metadata
 from srcli.io.vips import VipsImage
@@ -36,7 +36,7 @@ class Decoded:
 def check_claims(name: str, width: int, height: int, pixel_limit: int) -> None:
     """Refuse a picture of more pixels than allowed, before any of them is decoded."""
     if width * height > pixel_limit:
-        raise ImageError(
+        raise PixelLimitError(
             f"{name} claims {width:,} x {height:,} pixels, more than the limit of "
             f"{pixel_limit / 1e9:g} gigapixels",
             hint="if the picture is meant to be that large, raise the limit: --max-pixels",

@@ -35,18 +35,20 @@ def open_picture(
     *,
     icc: IccMode = IccMode.KEEP,
     pixel_limit: int = PIXEL_LIMIT,
+    name: str | None = None,
 ) -> Picture:
     """Open a picture by its content, whatever its name says; only the header is read now.
 
     `icc` is what becomes of the profile when the picture is written, unless that is told otherwise.
-    A stream is read to its end and kept as bytes. Raises ImageError where the source is missing,
+    A stream is read to its end and kept as bytes. `name` is what the picture is called in messages,
+    by default its path. Raises ImageError where the source is missing,
     empty, no picture, or claims more than `pixel_limit` pixels; damage further on is an ImageError
     from the rows.
     """
     if isinstance(source, Path):
-        return Picture(decode(source, str(source), pixel_limit=pixel_limit), icc)
+        return Picture(decode(source, name or str(source), pixel_limit=pixel_limit), icc)
     data = source if isinstance(source, bytes) else source.read()
-    return Picture(decode(data, "the input", pixel_limit=pixel_limit), icc)
+    return Picture(decode(data, name or "the input", pixel_limit=pixel_limit), icc)
 
 
 class Picture:

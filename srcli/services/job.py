@@ -188,18 +188,27 @@ def open_job(engine: Engine, source: Source, target: Target, options: PictureOpt
         ending = path.suffix if path else ""
         target = settle(target, ending, options.format, suffix, picture.format)
         check_place(path, target, overwrite=options.overwrite)
+    job = written_job(engine, picture, target, options)
+    job.source = name_of(source)
+    job.decode_seconds = perf_counter() - started
+    return job
+
+
+def written_job(
+    engine: Engine, picture: Picture, target: Path | BinaryIO, options: PictureOptions
+) -> Job:
+    """A job whose result goes into a file, which is known to hold it. Raises OutputError if not."""
     named = target if isinstance(target, Path) else None
     kind = choose_format(named, options.format, picture.format)
     job = plan_job(engine, picture, options, kind)
-    job.source, job.target = name_of(source), target
+    job.target = target
     job.pages = picture.pages if limits_of(kind).has_pages else 1
     with reading(picture.name):  # alpha is looked at, so pixels are decoded
         job.notes += check_target(
-            kind, (height, width), picture.dtype, has_alpha=job.keeps_alpha, pages=job.pages
+            kind, (job.height, job.width), picture.dtype, has_alpha=job.keeps_alpha, pages=job.pages
         )
         if named is not None:
             check_room(named, job.sample_bytes, kind)
-    job.decode_seconds = perf_counter() - started
     return job
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 import psutil
 
 from srcli.errors import DiskFullError, SrcliError
-from srcli.inference.memory import MemoryExhaustedError
 from srcli.services.cores import Cores, core_count
 from srcli.services.engine import LARGEST_BATCH, Engine
 from srcli.services.gate import Gate
@@ -24,7 +23,7 @@ from srcli.services.observer import Observer
 from srcli.services.pipeline import GroupStage, Stage, run_stages
 from srcli.services.stop import Stop, StoppedError
 from srcli.services.tasks import Task
-from srcli.services.upscale import UpscaleReport, finish_job, forget, run_job, run_together
+from srcli.services.upscale import UpscaleReport, finish_job, run_job, run_together
 
 LEAST_GATE, MOST_GATE = 256 << 20, 2 << 30  # bytes
 
@@ -117,12 +116,7 @@ class Line:
         """Pictures of one shape at once; one by one where that fails, so that none suffers."""
         if len(parcels) > 1 and not self._stop.is_set():
             jobs = [parcel.job for parcel in parcels if parcel.job is not None]
-            try:
-                run_together(engine, jobs, self._observer, self._stop)
-            except (SrcliError, StoppedError, MemoryExhaustedError):
-                for job in jobs:
-                    forget(job)
-            else:
+            if run_together(engine, jobs, self._observer, self._stop):
                 for parcel in parcels:
                     parcel.engine = engine
                 return parcels

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from srcli.errors import OutputError
+from srcli.errors import OutputError, SrcliError
+from srcli.inference.memory import MemoryExhaustedError
 from srcli.inference.rows import RowSource
 from srcli.io.encode import write_picture
 from srcli.io.spool import Spool
@@ -96,12 +97,26 @@ def run_job(engine: Engine, job: Job, observer: Observer, stop: Stop | None = No
 
 def run_together(
     engine: Engine, jobs: Sequence[Job], observer: Observer, stop: Stop | None = None
-) -> None:
+) -> bool:
     """Jobs of one `Job.shape` through the network at once; the results are those of `run_job`.
 
-    A batch in which anything goes wrong is taken apart by the caller: after `forget`, each job can
-    be run alone. Raises what `run_job` raises, and MemoryExhaustedError.
+    False where anything went wrong with any of them: then each is to be run alone, as if nothing
+    had been, so that none suffers for another.
     """
+    try:
+        _run_together(engine, jobs, observer, stop)
+    except (SrcliError, StoppedError, MemoryExhaustedError):
+        for job in jobs:
+            job.resources.close()
+            job.results.clear()
+            job.plan, job.tiles = "", 0
+        return False
+    return True
+
+
+def _run_together(
+    engine: Engine, jobs: Sequence[Job], observer: Observer, stop: Stop | None
+) -> None:
     started = perf_counter()
     colours, alphas = [], []
     for job in jobs:
@@ -117,13 +132,6 @@ def run_together(
         job.results.append((colour, next(transparent) if job.enlarges_alpha else None))
         job.ahead.clear()
         job.network_seconds = (perf_counter() - started) / len(jobs)
-
-
-def forget(job: Job) -> None:
-    """Drop what the network made of a job, so that it can be run again."""
-    job.resources.close()
-    job.results.clear()
-    job.plan, job.tiles = "", 0
 
 
 def finish_job(engine: Engine, job: Job) -> UpscaleReport:

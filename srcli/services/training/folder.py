@@ -2,6 +2,7 @@
 
 runs/photos/
 ├── config.toml             all settings, also those that were "auto"
+├── launch                  which torchrun started it, so that its restarts know it
 ├── best.safetensors        the average weights at the best validation: for `srcli upscale -m`
 ├── last.safetensors        those of the last step
 ├── metrics.jsonl           a line per interval and per validation
@@ -38,6 +39,10 @@ class RunFolder:
         return self.path / "config.toml"
 
     @property
+    def launch(self) -> Path:
+        return self.path / "launch"
+
+    @property
     def best(self) -> Path:
         return self.path / "best.safetensors"
 
@@ -70,6 +75,18 @@ class RunFolder:
         """The checkpoint of a step."""
         return self.path / "checkpoints" / f"step-{step:06}.pt"
 
+    def is_of(self, launch: str | None) -> bool:
+        """Whether this launch of torchrun began the run, before a process of it was lost."""
+        try:
+            return launch is not None and self.launch.read_text("utf-8") == launch
+        except FileNotFoundError:
+            return False
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is something to go on from."""
+        return any(self._checkpoints())
+
     def check_unused(self) -> None:
         """Raise OutputError if there is a run in the folder already."""
         if self.config.exists() or any(self._checkpoints()):
@@ -78,8 +95,8 @@ class RunFolder:
                 hint="go on with it by --resume, or name another folder with --output",
             )
 
-    def create(self) -> None:
-        """Make the folder; OutputError if it cannot be made."""
+    def create(self, launch: str | None = None) -> None:
+        """Make the folder, for this launch of torchrun; OutputError if it cannot be made."""
         try:
             self.checkpoint(0).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -87,6 +104,9 @@ class RunFolder:
                 f"{self.path} cannot be made: {error.strerror}",
                 hint="name another folder with --output",
             ) from None
+        if launch is not None:
+            with replacing(self.launch) as partial:
+                partial.write_text(launch, "utf-8")
 
     def write_config(self, text: str) -> None:
         """Write the settings of the run."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from srcli.services.training.preparation import RunOptions
 from srcli.services.training.result import TrainingReport
 from srcli.services.training.run import run_training
 from srcli.training.config import HINT, TrainingConfig, parse_config
+from srcli.training.distributed import is_restarted, launch
 from srcli.training.document import preset_tables
 
 RUNS = Path("runs")
@@ -56,6 +58,7 @@ def finetune(
 ) -> TrainingReport:
     """Fine-tune weights on a folder of pictures; see `run_training` for what may be raised."""
     options, observer = options or RunOptions(), observer or TrainingObserver()
+    options = _restarted(options, request.output)
     folder = run_folder(request.output, request.folder.resolve().name, resume=options.resume)
     if not request.folder.is_dir():
         raise UsageError(f"{request.folder}: no such folder", hint="give a folder of pictures")
@@ -75,7 +78,7 @@ def train_file(
     stop: Stop | None = None,
 ) -> TrainingReport:
     """Train as a file says; what it leaves "auto", a resumed run takes as it was settled."""
-    options = options or RunOptions()
+    options = _restarted(options or RunOptions(), output)
     tables = _read_tables(file)
     is_of_run = options.resume and output is None and (file.parent / "checkpoints").is_dir()
     wanted = file.parent if is_of_run else output
@@ -86,6 +89,20 @@ def train_file(
             _settled_as(tables, _read_tables(RunFolder(folder).config)), source=str(file)
         )
     return run_training(config, folder, options, observer, stop)
+
+
+def _restarted(options: RunOptions, output: Path | None) -> RunOptions:
+    """With `resume` where torchrun has started the same run again, and it has a checkpoint."""
+    if int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) == 0 or options.resume:
+        return options
+    if output is None:
+        raise UsageError(
+            "torchrun may restart the run, which must then find its folder",
+            hint="name the folder with --output, on a disk that all machines share",
+        )
+    folder = RunFolder(output)
+    is_ours = is_restarted() and folder.is_of(launch()) and folder.has_checkpoint
+    return replace(options, resume=is_ours)
 
 
 def run_folder(output: Path | None, name: str, *, resume: bool) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
@@ -24,7 +25,7 @@ from srcli.services.training.preparation import (
 from srcli.services.training.result import Best, TrainingReport, metadata_of, write_weights
 from srcli.services.training.validation import Scores, keep_samples, kept_samples
 from srcli.training.config import TrainingConfig
-from srcli.training.distributed import joined
+from srcli.training.distributed import joined, launch
 from srcli.training.document import write_document
 from srcli.training.guard import Verdict
 from srcli.training.loop import train
@@ -50,7 +51,7 @@ def run_training(
     folder, device = RunFolder(path), device_of(options.device)
     with joined(device) as processes:
         heard = observer if processes.is_first else TrainingObserver()
-        if processes.is_first and not options.resume:
+        if processes.is_first and not options.resume and not folder.is_of(launch()):
             folder.check_unused()
         prepared = prepare(config, folder, options, heard, device=device, processes=processes)
         run = _Run(prepared, folder, heard, resume=options.resume)
@@ -84,7 +85,7 @@ class _Run:
         if resume:
             self._resume()
         elif self.is_first:
-            folder.create()
+            folder.create(launch())
         self.log: MetricsLog | None = None
         if self.is_first:
             folder.write_config(write_document(prepared.config))
@@ -155,15 +156,16 @@ class _Run:
     def _score_start(self, stop: Stop) -> None:
         nothing = Scores(psnr=float("nan"), ssim=float("nan"))
         self.before = self.bicubic = nothing
-        if not self.is_first:
-            return
-        self.bicubic = self.prepared.validator.bicubic()
-        scored = self.prepared.validator.validate(self.training.network, stop=stop)
-        if scored is None:
-            return
-        self.before, self.samples = scored
-        keep_samples(self.folder.before, self.samples)
-        self._tell_scores(0, self.before, is_best=False)
+        with self._together():
+            if not self.is_first:
+                return
+            self.bicubic = self.prepared.validator.bicubic()
+            scored = self.prepared.validator.validate(self.training.network, stop=stop)
+            if scored is None:
+                return
+            self.before, self.samples = scored
+            keep_samples(self.folder.before, self.samples)
+            self._tell_scores(0, self.before, is_best=False)
 
     @property
     def _is_validation_due(self) -> bool:
@@ -230,12 +232,13 @@ class _Run:
 
     def _validate(self, step: int, stop: Stop) -> None:
         """Score the average weights; the first process does it, the others wait."""
-        if self.is_first:
+        with self._together():
+            if not self.is_first:
+                return
             with self.training.average.applied():
                 scored = self.prepared.validator.validate(self.training.network, stop=stop)
             if scored is not None:
                 self._take_scores(step, *scored)
-        self.training.processes.wait()
 
     def _take_scores(self, step: int, scores: Scores, samples: list[Tensor]) -> None:
         self.validated = step
@@ -261,10 +264,15 @@ class _Run:
 
     def _save(self) -> None:
         # Ruined weights are not saved over good ones; the guard will go back to those.
-        if self.is_first and weights_are_finite(self.training):
-            keep = self.prepared.config.checkpoints.keep
-            best_step = None if self.best is None else self.best.step
-            self.folder.save(self._state(), keep=keep, best_step=best_step)
+        with self._together():
+            if self.is_first and weights_are_finite(self.training):
+                keep = self.prepared.config.checkpoints.keep
+                best_step = None if self.best is None else self.best.step
+                self.folder.save(self._state(), keep=keep, best_step=best_step)
+
+    def _together(self) -> AbstractContextManager[None]:
+        """What the first process does and the others wait for."""
+        return self.training.processes.together(self.training.device)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -288,7 +296,7 @@ class _Run:
         self.bicubic = Scores(**state["bicubic"])
         self.validated = state["validated"]
         self.seconds = state["seconds"]
-        self.samples = kept_samples(self.folder.before)
+        self.samples = kept_samples(self.folder.before) if self.is_first else []
         self.observer.note(f"going on from step {self.training.step} ({path.name})")
 
     def _elapsed(self) -> float:

@@ -1,0 +1,1 @@
+"""The service over HTTP: what `srcli serve` runs. Needs the extra `serve`."""
