@@ -30,7 +30,7 @@ from srcli.services.stop import Stop, StoppedError
 from srcli.services.targets import choose_format
 from srcli.services.upscale import UpscaleReport, finish_job, run_job, run_together
 
-PICTURE = "the picture"  # what it is called in messages: its path is nobody's business
+PICTURE = "what was sent"  # what it is called in messages: its path is nobody's business
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

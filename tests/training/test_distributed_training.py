@@ -18,6 +18,13 @@ HERE = Path(__file__).parent
 
 def run_both(*command):
     """Run a command as torchrun would, twice: the exit codes and what was printed."""
+    processes = start_both(*command)
+    printed = [process.communicate(timeout=120) for process in processes]
+    return [process.returncode for process in processes], printed
+
+
+def start_both(*command):
+    """Start a command as torchrun would, twice."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -29,7 +36,7 @@ def run_both(*command):
         "WORLD_SIZE": "2",
         "OMP_NUM_THREADS": "1",
     }
-    processes = [
+    return [
         subprocess.Popen(
             [sys.executable, *map(str, command)],
             env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
@@ -39,8 +46,6 @@ def run_both(*command):
         )
         for rank in (0, 1)
     ]
-    printed = [process.communicate(timeout=120) for process in processes]
-    return [process.returncode for process in processes], printed
 
 
 def test_two_processes_have_the_gradients_of_one_with_the_joint_batch(tmp_path):
@@ -60,24 +65,6 @@ def test_two_processes_have_the_gradients_of_one_with_the_joint_batch(tmp_path):
         assert torch.equal(one[name], two[name])
         error = (one[name] - gradient).norm() / gradient.norm()
         assert error < 1e-5, name  # sums in another order, in float32
-
-
-def test_a_run_of_two_processes_is_written_and_told_of_by_one(photos, tiny_weights, tmp_path):
-    file = tmp_path / "run.toml"
-    file.write_text(
-        f"""
-        data.high = "{photos}"
-        network.weights = "{tiny_weights}"
-        network.kind = "pretrained"
-        training = {{ steps = 3, batch = 2, patch_px = 32 }}
-        losses.pixel.kind = "pixel"
-        """
-    )
-    command = ["-m", "srcli", "train", file, "-d", "cpu", "-o", tmp_path / "run"]
-    codes, ((first, _), (second, quiet)) = run_both(*command)
-    assert codes == [0, 0]
-    assert first.startswith("srcli upscale -m") and (second, quiet) == ("", "")
-    assert (tmp_path / "run" / "best.safetensors").is_file()
 
 
 @pytest.mark.parametrize("values", [torch.ones(3), torch.zeros(())])
