@@ -95,6 +95,11 @@ def writing(name: str) -> Iterator[None]:
         ) from error
 
 
+def block_untrusted() -> None:
+    """Let libvips use no decoder in this process that its makers do not hold against bad input."""
+    pyvips.block_untrusted_set(True)
+
+
 def file_name(path: Path) -> bytes:
     """A path as libvips takes it. pyvips encodes text strictly, and not every name is UTF-8."""
     return os.fsencode(path)

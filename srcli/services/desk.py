@@ -16,8 +16,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 
-from srcli.errors import PixelLimitError
-from srcli.io.formats import PictureFormat
+from srcli.errors import ImageError, PixelLimitError
+from srcli.io.formats import HEAD_BYTES, PictureFormat, sniff
 from srcli.io.pictures import open_picture
 from srcli.services.cores import Cores, core_count
 from srcli.services.engine import LARGEST_BATCH, Engine
@@ -139,6 +139,7 @@ class Desk:
         order = ticket.order
         options = order.options
         engine = self._engines[0][order.model]
+        _check_kind(order.source)
         picture = open_picture(
             order.source, icc=options.icc, pixel_limit=options.max_pixels, name=PICTURE
         )
@@ -209,6 +210,17 @@ class Desk:
 
 class ResultLimitError(PixelLimitError):
     """A result of more pixels than are allowed."""
+
+
+def _check_kind(source: Path) -> None:
+    """Refuse what only rare decoders read: some run programs, or follow addresses in a file."""
+    with source.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if head and sniff(head) is PictureFormat.OTHER:
+        raise ImageError(
+            f"{PICTURE} is no picture: its content is of no known kind",
+            hint="PNG, JPEG, WebP, TIFF, AVIF, HEIC, GIF and BMP are taken",
+        )
 
 
 def _belong_together(one: Ticket, other: Ticket) -> bool:

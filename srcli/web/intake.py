@@ -51,7 +51,8 @@ async def receive_picture(request: Request, folder: Path) -> tuple[Path, Fields]
 async def _form(request: Request, path: Path) -> Fields:
     hint = f"send one file as the field `{FIELD}`, and the parameters as fields beside it"
     try:
-        form = await request.form(max_files=1, max_fields=_FIELDS, max_part_size=_FIELD_BYTES)
+        with output_errors(path):  # a large picture goes to the disk meanwhile
+            form = await request.form(max_files=1, max_fields=_FIELDS, max_part_size=_FIELD_BYTES)
     except HTTPException as error:  # how Starlette says what is wrong with a form
         raise bad_request(str(error.detail), hint) from None
     items = form.multi_items()

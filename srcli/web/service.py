@@ -18,6 +18,7 @@ from srcli.io.catalogue import catalogue
 from srcli.services.desk import Desk, Order, Served, Ticket
 from srcli.services.engine import Engine
 from srcli.services.job import PictureOptions
+from srcli.web.files import own_folder
 from srcli.web.metrics import Metrics
 from srcli.web.problems import Refusal, busy, closing
 from srcli.web.settings import ServeSettings
@@ -46,8 +47,7 @@ class Service:
         ]
         self.is_closing = False
         self._resources = ExitStack()
-        folder = tempfile.TemporaryDirectory(prefix="srcli-serve-", ignore_cleanup_errors=True)
-        self._root = Path(self._resources.enter_context(folder))
+        self._root = self._resources.enter_context(own_folder())
         self._desk = Desk(engines, result_limit=settings.limits.result_pixels)
         self._lock = Lock()
         self._uploads = self._inside = 0

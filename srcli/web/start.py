@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from srcli.errors import UsageError
+from srcli.io.vips import block_untrusted
 from srcli.services.engine import Engine
 from srcli.services.observer import Observer
 from srcli.services.request import UpscaleRequest, load_engines
@@ -26,6 +27,7 @@ def serve(
 
     `request` says how they are run. Raises UsageError or WeightsError before it listens.
     """
+    block_untrusted()
     with listen(settings) as listener:  # first: the networks take their time
         engines = engines_of(models, request, observer or Observer())
         with Service(engines, settings) as service:

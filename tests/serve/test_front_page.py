@@ -6,7 +6,7 @@ import shutil
 import tempfile
 
 import pytest
-from conftest import noise
+from service_tools import noise
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(

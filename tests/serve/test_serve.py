@@ -1,20 +1,22 @@
 """The service over HTTP, as its clients see it."""
 
 import json
+import os
 import socket
 import time
 from io import BytesIO
 from pathlib import Path
 
 import pytest
-from conftest import LIMITS, noise
 from PIL import Image
+from service_tools import LIMITS, noise
 
 from srcli.errors import UsageError
 from srcli.io.formats import PictureFormat
 from srcli.services.job import PictureOptions
 from srcli.services.sizes import TargetSize
 from srcli.services.upscale import upscale_file
+from srcli.web.files import own_folder
 from srcli.web.settings import Limits, ServeSettings
 
 
@@ -50,6 +52,19 @@ def test_a_form_and_a_query_say_the_same(ask):
     [
         ("", b"", 422, "not-a-picture"),
         ("", b"hello", 422, "not-a-picture"),
+        (
+            "",
+            b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>",
+            422,
+            "not-a-picture",
+        ),
+        (
+            "",
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n",
+            422,
+            "not-a-picture",
+        ),
+        ("", b"P6 2 2 255 " + bytes(12), 422, "not-a-picture"),
         ("", noise()[:-30], 422, "not-a-picture"),
         ("", noise(150, 140), 413, "too-many-pixels"),
         ("", bytes(200_001), 413, "too-many-bytes"),
@@ -213,3 +228,20 @@ def test_limits_start_above_nothing():
         Limits(inside=0)
     assert ServeSettings(host="::1").is_local and not ServeSettings(host="0.0.0.0").is_local
     assert LIMITS.inside > 1
+
+
+def test_what_a_killed_service_left_is_removed_and_what_a_living_one_has_is_not(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    dead, other = tmp_path / "srcli-serve-dead", tmp_path / "srcli-serve-other"
+    for folder in (dead, other):
+        folder.mkdir()
+    (dead / "lock").touch()
+    with own_folder() as living:
+        (living / "picture").touch()
+        for folder in (dead, other, living.parent):
+            os.utime(folder, (0, 0))
+        with own_folder():
+            assert (living / "picture").exists() and other.exists() and not dead.exists()
+    assert list(tmp_path.iterdir()) == [other]
