@@ -35,7 +35,7 @@ from PIL import Image
 
 LIMITS = {"--max-mib": 1, "--max-megapixels": 0.1, "--queue": 16, "--patience": 2}
 MEMORY_GROWTH = 400 << 20  # bytes over what the service takes when it has done one picture
-TRIES = 200  # of a good picture while there is no room
+PATIENCE = 120  # seconds in which a good picture must find room
 PROBLEM = "application/problem+json"
 
 
@@ -219,7 +219,8 @@ def _ask(port: int, query: str, body: bytes, method: str = "POST") -> tuple[int,
 
 
 def _good(port: int, good: Good, tally: Tally) -> None:
-    for _ in range(TRIES):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
         status, kind, answer = _ask(port, good.query, good.body)
         if status != 503:
             break

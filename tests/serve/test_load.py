@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 def test_no_answer_is_wrong_while_clients_of_every_kind_come_at_once():
     program = ROOT / "benchmarks/serve_load.py"
     ended = subprocess.run(
-        [sys.executable, program, "--clients", "24", "--requests", "2"],
+        [sys.executable, program, "--clients", "16", "--requests", "2"],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
