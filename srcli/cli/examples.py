@@ -55,6 +55,11 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ),
         Example("srcli evaluate restored target --channels y,rgb --csv scores.csv", "and a table"),
     ),
+    "serve": (
+        Example("srcli serve", "on this machine; the page is at http://127.0.0.1:8000"),
+        Example("srcli serve -m realesrgan-x4plus -m realesr-general-x4v3", "two to choose from"),
+        Example("srcli serve --host 0.0.0.0 --api-key-file key.txt", "for others, with a key"),
+    ),
     "weights list": (Example("srcli weights list", "what there is, and what is here"),),
     "weights show": (Example("srcli weights show realesrgan-x4plus", "everything about one"),),
     "weights pull": (

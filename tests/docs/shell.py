@@ -81,6 +81,8 @@ def own_arguments(arguments):
 
 def execute(arguments, source, target, line, fed):
     own = own_arguments(arguments)
+    if own is not None and own[:1] == ["serve"]:  # it does not end by itself
+        return call(own, line, parse_only=True)
     if own is not None:
         expanded = [each for word in own for each in expand(word, line)]
         return call(shortened(expanded), line, source=source or fed, target=target)
