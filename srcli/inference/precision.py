@@ -148,19 +148,11 @@ class Runner:
                 batch = batch.pin_memory()
             # In two steps: in one, the host would round, into memory that no copy can overlap.
             there = batch.to(self.device, non_blocking=is_cuda).to(self.dtype)
-            restored = self._run(there.contiguous(memory_format=torch.channels_last))
+            restored = self.replica(there.contiguous(memory_format=torch.channels_last))
             failed = _is_failure(there, restored)
             if not is_cuda:
                 return restored.to("cpu"), failed
             return to_host(restored), to_host(failed)
-
-    def _run(self, batch: Tensor) -> Tensor:
-        # A CPU gains nothing from a batch, and its kernels round otherwise for another number of
-        # images: one by one, what an image becomes does not hang on who is beside it.
-        if self.device.type != "cpu" or len(batch) == 1:
-            result: Tensor = self.replica(batch)
-            return result
-        return torch.cat([self.replica(image) for image in batch.split(1)])
 
     def _again(self, batch: Tensor, failed_in: Precision) -> Tensor:
         """The same batch in fp32, and everything from now on if this keeps happening."""
@@ -168,7 +160,7 @@ class Runner:
         try:
             with torch.inference_mode():
                 there = batch.to(self.device)
-                exact = self._run(there.contiguous(memory_format=torch.channels_last))
+                exact = self.replica(there.contiguous(memory_format=torch.channels_last))
                 is_black = bool(_is_failure(there, exact))
         finally:
             self.precision = current
