@@ -64,29 +64,42 @@ def measure_need(network: Network, dtype: torch.dtype) -> Need:
     return Need(counter.peak * dtype.itemsize / weight.dtype.itemsize / side**2)
 
 
-def stream_bytes(network: Network, dtype: torch.dtype, *, width: int, band: int) -> float:
+def stream_bytes(
+    network: Network, dtype: torch.dtype, *, width: int, band: int, lanes: int = 1
+) -> float:
     """The need of a stream of this width, in bands of so many rows, in `dtype`.
 
-    Weights, state, one tick, and finished bands on their way to the host. Measured with a narrow
-    stream between the borders of the picture: what is not weights grows with the width. It runs
-    where and in what the network is.
+    Weights, state, a tick of every lane at once, what is on its way between the lanes, and finished
+    bands on their way to the host. Measured with two narrow streams: what is not weights grows with
+    the width. They run where and in what the network is.
     """
-    traits, weight = network.traits, next(network.parameters())
-    narrow = NARROW * traits.multiple
-    weights = sum(parameter.nbytes for parameter in network.parameters() if parameter.ndim == 4)
-    counter = _LiveBytes()
+    narrow = NARROW * network.traits.multiple
+    thin, twice = (_stream_bytes(network, width, band, lanes) for width in (narrow, 2 * narrow))
+    total = thin + (twice - thin) * (width / narrow - 1)
+    return total * dtype.itemsize / next(network.parameters()).dtype.itemsize
+
+
+def _stream_bytes(network: Network, width: int, band: int, lanes: int) -> int:
+    """What a stream between the borders of the picture allocates."""
+    weight, counter = next(network.parameters()), _LiveBytes()
     with torch.inference_mode(), counter:
-        image = torch.zeros(1, 3, band, narrow, device=weight.device, dtype=weight.dtype)
-        image = from_rgb(image, traits.channels)
-        stream = build_stream(network.body, images=len(image), width=narrow, band=band)
+        image = torch.zeros(1, 3, band, width, device=weight.device, dtype=weight.dtype)
+        image = from_rgb(image, network.traits.channels)
+        stream = build_stream(network.body, images=len(image), width=width, band=band, lanes=lanes)
         rows = band // stream.fold
-        counter.peak = counter.live  # not what packing the weights took
         begun = 1 + stream.output.delay // (stream.output.rate * rows)
         steps = range(begun, begun + 1 + BANDS_IN_FLIGHT)
-        finished = [stream.step(Tick(index, rows, steps.stop * rows), image) for index in steps]
-        del finished
-    total = weights + (counter.peak - weights) * width / narrow
-    return total * dtype.itemsize / weight.dtype.itemsize
+        finished: list[Tensor] = []
+        for index in steps:
+            tick = Tick(index, rows, steps.stop * rows)
+            made, peaks, passing = image, 0, 0
+            for lane in range(len(stream.lanes)):
+                before = counter.peak = counter.live
+                made = stream.step_lane(lane, tick, made)
+                peaks += counter.peak - before
+                passing += made.nbytes
+            finished.append(made)
+        return counter.live - made.nbytes + peaks + (passing - made.nbytes if lanes > 1 else 0)
 
 
 def plan_tiles(

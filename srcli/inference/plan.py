@@ -9,6 +9,7 @@ import torch
 from srcli.errors import UsageError
 from srcli.inference.geometry import Plan, PlanKind, StreamPlan, TilePlan
 from srcli.inference.memory import FEATHER_PX, Need, plan_tiles, smaller, stream_bytes
+from srcli.inference.relay import lanes_for
 from srcli.inference.streams import can_stream
 from srcli.models.network import Network
 
@@ -102,7 +103,11 @@ def plan_stream(height: int, width: int, network: Network, room: Room) -> Stream
     wanted = BAND_AREA.get(room.device.type, BAND_AREA["cuda"]) // width
     wanted = max(min(wanted, LARGEST_BAND, height), 1)
     plan = StreamPlan(band=-(-wanted // step) * step, strips=strips)
-    while stream_bytes(network, room.dtype, width=plan.width, band=plan.band) > room.budget:
+    lanes = lanes_for(room.device)
+    while (
+        stream_bytes(network, room.dtype, width=plan.width, band=plan.band, lanes=lanes)
+        > room.budget
+    ):
         plan = _smaller_stream(plan)
     return plan
 

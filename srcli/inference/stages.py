@@ -19,7 +19,8 @@ rows.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import pairwise, product
 from typing import Protocol
 
 import torch
@@ -37,38 +38,58 @@ _ONES = [1, 1]
 
 
 class Kernel:
-    """A 3x3 convolution over rows that come with their neighbours above and below.
+    """A convolution over rows that come with their neighbours above and below.
 
-    (N, C, rows + 2, W) -> (N, C', rows, W). In fp32 on the CPU, oneDNN gets its weights in the
-    order it likes, once; and always oneDNN: torch gives small inputs to another kernel, which
-    adds up in another order, and then a band is not bit for bit a part of the whole image.
+    (N, C, rows + 2, W) -> (N, C', rows, W). The channels may come in parts, each a dense tensor.
+    On the CPU oneDNN adds the shares of the parts up, so that nothing is concatenated; elsewhere
+    they are. oneDNN gets its weights in the order it likes, once; and always oneDNN: torch gives
+    small inputs to another kernel, which adds up in another order, and then a band is not bit for
+    bit a part of the image.
     """
 
-    def __init__(self, module: nn.Conv2d) -> None:
-        weight = module.weight.detach()
-        self.in_channels, self.out_channels = module.in_channels, module.out_channels
-        self._weight, self._bias = weight, module.bias
-        self._is_packed = (
-            torch.backends.mkldnn.is_available()
-            and weight.device.type == "cpu"
-            and weight.dtype is torch.float32
-        )
+    def __init__(self, weight: Tensor, bias: Tensor | None, parts: Sequence[int] = ()) -> None:
+        self._out_channels, self._rows_to_make_one = weight.shape[0], weight.shape[2]
+        self._bias = bias
+        self._weights = [weight]
+        self._is_packed = _can_pack(weight)
         if self._is_packed:
-            self._weight = torch.ops.mkldnn._reorder_convolution_weight(
-                weight, _PADDING, _ONES, _ONES, 1, None
-            )
+            shares = weight.split(list(parts), 1) if parts else (weight,)
+            self._weights = [
+                torch.ops.mkldnn._reorder_convolution_weight(
+                    share.contiguous(), _PADDING, _ONES, _ONES, 1, None
+                )
+                for share in shares
+            ]
 
-    def __call__(self, rows: Tensor) -> Tensor:
-        if rows.shape[2] <= 2 * SIDE:  # torch refuses to make no rows
-            return rows.new_empty(len(rows), self.out_channels, 0, rows.shape[3])
+    def __call__(self, *parts: Tensor) -> Tensor:
+        rows = parts[0]
+        if rows.shape[2] < self._rows_to_make_one:  # torch refuses to make no rows
+            return rows.new_empty(len(rows), self._out_channels, 0, rows.shape[3])
+        if not self._is_packed:
+            rows = rows if len(parts) == 1 else torch.cat(parts, 1)
+            return F.conv2d(rows, self._weights[0], self._bias, padding=_PADDING)
+        made = self._convolved(rows, self._weights[0])
+        for part, weight in zip(parts[1:], self._weights[1:], strict=True):
+            torch.ops.mkldnn._convolution_pointwise_.binary(
+                made, part, weight, None, _PADDING, _ONES, _ONES, 1, "add", 1.0, None, [], ""
+            )
+        return made
+
+    def _convolved(self, rows: Tensor, weight: Tensor) -> Tensor:
         # The kernels want a dense input and would copy what is not; here the copy is seen.
         rows = rows.contiguous(memory_format=torch.channels_last)
-        if not self._is_packed:
-            return F.conv2d(rows, self._weight, self._bias, padding=(0, SIDE))
         made: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            rows, self._weight, self._bias, _PADDING, _ONES, _ONES, 1, "none", [], ""
+            rows, weight, self._bias, _PADDING, _ONES, _ONES, 1, "none", [], ""
         )
         return made
+
+
+def _can_pack(weight: Tensor) -> bool:
+    return (
+        torch.backends.mkldnn.is_available()
+        and weight.device.type == "cpu"
+        and weight.dtype in (torch.float32, torch.bfloat16)
+    )
 
 
 class Stage(Protocol):
@@ -86,12 +107,20 @@ class Stage(Protocol):
 
 
 class ConvolutionStage:
-    """A convolution that stands alone, with two old rows of its input."""
+    """A convolution that stands alone, with two old rows of its input, and its LeakyReLU if any."""
 
     def __init__(
-        self, module: nn.Conv2d, signal: Signal, space: Workspace, band: int, *, share: str = ""
+        self,
+        module: nn.Conv2d,
+        band: int,
+        signal: Signal,
+        space: Workspace,
+        *,
+        slope: float | None = None,
+        share: str = "",
     ) -> None:
-        self._kernel = Kernel(module)
+        self._kernel = Kernel(module.weight.detach(), module.bias)
+        self._slope = slope
         self.output = signal.later()
         self._window = space.window(
             signal, channels=module.in_channels, history=2 * SIDE, band=band, share=share
@@ -104,19 +133,51 @@ class ConvolutionStage:
         self._window.open(tick)
         made = self._kernel(self._window.view(tick, _around(tick.rows(self.output))))
         self._window.close(tick)
+        if self._slope is not None:
+            return activate(made, self._slope, out=made if out is None else out)
         return made if out is None else out.copy_(made)
 
 
-class DoublingStage:
-    """Nearest x2 and a convolution, or a convolution and a pixel-shuffle: two rows from each."""
+class ShufflingStage:
+    """A convolution, a pixel-shuffle by two, and LeakyReLU."""
 
     def __init__(
-        self, module: nn.Conv2d, signal: Signal, space: Workspace, band: int, *, shuffles: bool
+        self, module: nn.Conv2d, band: int, signal: Signal, space: Workspace, *, slope: float
     ) -> None:
-        self._kernel = Kernel(module)
-        self._shuffles = shuffles
+        self._convolution = ConvolutionStage(module, band, signal, space)
+        self._slope = slope
+        self.output = self._convolution.output.enlarged(2)
+
+    def room(self, tick: Tick) -> Tensor:
+        return self._convolution.room(tick)
+
+    def step(self, tick: Tick, out: Tensor | None = None) -> Tensor:
+        made = F.pixel_shuffle(self._convolution.step(tick), 2)
+        return activate(made, self._slope, out=made if out is None else out)
+
+
+class DoublingStage:
+    """Nearest x2, a convolution and LeakyReLU, all on the grid before the enlargement.
+
+    A 3x3 convolution over doubled pixels sees each of them twice or once: for every second row and
+    column it is a 2x2 convolution over the pixels themselves, whose weights are sums. That is 4/9
+    of the multiplications, and the doubled tensor is never made:
+
+        doubled   a a b b c c      an even column sees  a b b  = 1·a + 2·b
+                    ^ ^ ^          an odd one           b b c  = 2·b + 1·c   (weights summed)
+    """
+
+    def __init__(
+        self, module: nn.Conv2d, band: int, signal: Signal, space: Workspace, *, slope: float
+    ) -> None:
+        self._kernels = {
+            (row, column): Kernel(_doubled(module.weight.detach(), row, column), module.bias)
+            for row, column in product((0, 1), repeat=2)
+        }
+        self._slope = slope
         self._undoubled = signal.later()
         self.output = self._undoubled.enlarged(2)
+        self._channels = module.out_channels
         self._window = space.window(
             signal, channels=module.in_channels, history=2 * SIDE, band=band
         )
@@ -126,62 +187,80 @@ class DoublingStage:
 
     def step(self, tick: Tick, out: Tensor | None = None) -> Tensor:
         self._window.open(tick)
-        seen = self._window.view(tick, _around(tick.rows(self._undoubled)))
-        if self._shuffles:
-            made = F.pixel_shuffle(self._kernel(seen), 2)
-        else:
-            made = self._kernel(nearest(seen, 2)[:, :, SIDE:-SIDE])
+        rows = tick.rows(self._undoubled)
+        if out is None:
+            seen = self.room(tick)
+            shape = len(seen), self._channels, 2 * rows.length, 2 * seen.shape[3]
+            out = seen.new_empty(shape).contiguous(memory_format=torch.channels_last)
+        for (row, column), kernel in self._kernels.items():
+            if rows.length == 0:
+                break
+            seen = self._window.view(tick, Span(rows.start - 1 + row, rows.stop + row))
+            made = kernel(seen)[:, :, :, column : column + seen.shape[3]]
+            activate(made, self._slope, out=out[:, :, row::2, column::2])
         self._window.close(tick)
-        return made if out is None else out.copy_(made)
+        return out
 
 
 class DenseStage:
-    """A dense block; its window holds its input and all that its convolutions add to it."""
+    """A dense block: a window for its input and for each tensor that its convolutions add to it."""
 
     def __init__(
-        self, block: DenseBlock, signal: Signal, space: Workspace, band: int, *, share: str
+        self, block: DenseBlock, band: int, signal: Signal, space: Workspace, *, share: str
     ) -> None:
-        self._growing = [Kernel(m) for m in (block.conv1, block.conv2, block.conv3, block.conv4)]
-        self._closing = Kernel(block.conv5)
+        convolutions = (block.conv1, block.conv2, block.conv3, block.conv4, block.conv5)
+        growth = block.conv1.out_channels
+        channels = [block.conv1.in_channels, growth, growth, growth, growth]
+        self._kernels = [
+            Kernel(module.weight.detach(), module.bias, channels[: index + 1])
+            for index, module in enumerate(convolutions)
+        ]
         self._slope = block.slope
-        self._channels = block.conv1.in_channels
-        self._input = signal
         self.output = signal.later(5)
-        self._window = space.window(
-            signal, channels=block.conv5.in_channels, history=5 + SIDE, band=band, share=share
-        )
+        self._windows = [
+            space.window(
+                signal.later(lag),
+                channels=count,
+                history=5 - lag + SIDE,
+                band=band,
+                share=f"{share} {lag}",
+            )
+            for lag, count in enumerate(channels)
+        ]
 
     def room(self, tick: Tick) -> Tensor:
-        return self._window.room(tick, slice(self._channels))
+        return self._windows[0].room(tick)
 
     def step(self, tick: Tick, out: Tensor | None = None) -> Tensor:
-        window, signal, known = self._window, self._input, self._channels
-        window.open(tick)
-        for kernel in self._growing:
-            signal, grown = signal.later(), slice(known, known + kernel.out_channels)
-            rows = tick.rows(signal)
-            made = kernel(window.view(tick, _around(rows), slice(known)))
-            activate(made, self._slope, out=window.view(tick, rows, grown))
-            known = grown.stop
+        windows = self._windows
+        for window in windows:
+            window.open(tick)
+        for index, following in enumerate(windows[1:], 1):
+            rows = tick.rows(following.signal)
+            seen = [window.view(tick, _around(rows)) for window in windows[:index]]
+            made = self._kernels[index - 1](*seen)
+            activate(made, self._slope, out=following.room(tick))
         rows = tick.rows(self.output)
-        residual = self._closing(window.view(tick, _around(rows)))
-        features = window.view(tick, rows, slice(self._channels))
-        window.close(tick)
-        return torch.add(
+        residual = self._kernels[-1](*(window.view(tick, _around(rows)) for window in windows))
+        features = windows[0].view(tick, rows)
+        made = torch.add(
             features, residual, alpha=RESIDUAL_SCALE, out=residual if out is None else out
         )
+        for window in windows:
+            window.close(tick)
+        return made
 
 
 class BlockStage:
     """A residual-in-residual block: three dense blocks and the rows that wait to be added."""
 
     def __init__(
-        self, block: ResidualInResidualBlock, signal: Signal, space: Workspace, band: int
+        self, block: ResidualInResidualBlock, band: int, signal: Signal, space: Workspace
     ) -> None:
         self._input = signal
         self._dense: list[DenseStage] = []
         for index, dense in enumerate((block.rdb1, block.rdb2, block.rdb3)):
-            stage = DenseStage(dense, signal, space, band, share=f"dense {index}")
+            stage = DenseStage(dense, band, signal, space, share=f"dense {index}")
             self._dense.append(stage)
             signal = stage.output
         self.output = signal
@@ -211,9 +290,20 @@ class BlockStage:
         return made
 
 
-def activate(made: Tensor, slope: float, *, out: Tensor) -> None:
+def activate(made: Tensor, slope: float, *, out: Tensor) -> Tensor:
     """LeakyReLU, and the way to where the rows belong, in one pass over them."""
     torch.ops.aten.leaky_relu.out(made, slope, out=out)
+    return out
+
+
+def _doubled(weight: Tensor, row: int, column: int) -> Tensor:
+    """The 2x2 convolution that a 3x3 one over doubled pixels is, for one of four places."""
+    rows, columns = _TWICE[row].to(weight), _TWICE[column].to(weight)
+    return torch.einsum("oiyx,ay,bx->oiab", weight, rows, columns)
+
+
+# What each pixel counts in the three places of the kernel, for even and for odd places.
+_TWICE = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
 
 
 def nearest(rows: Tensor, factor: int) -> Tensor:

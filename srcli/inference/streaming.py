@@ -1,8 +1,8 @@
 """The exact way through an image of any height: bands of rows, each computed once, no seams.
 
     source -> rows -> device -> one tick of the stream -> rows -> host
-              padded as the      (CUDA: replayed           checked a band late,
-              whole image is     as a recorded graph)      so that nothing waits
+              padded as the      (CUDA: a recorded         checked a band late,
+              whole image is     graph; CPU: lanes)        so that nothing waits
 
 The result is that of the whole image at once. What goes wrong in a band goes on into the next, so
 a failure is never mended here: it is raised, and the image starts over.
@@ -11,7 +11,8 @@ a failure is never mended here: it is raised, and the image starts over.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from math import isfinite
 
@@ -30,6 +31,7 @@ from srcli.inference.precision import (
     memory_failures,
     to_host,
 )
+from srcli.inference.relay import lanes_for, relay
 from srcli.inference.rows import RowSource, TensorSource
 from srcli.inference.streams import INPUT, RowStream, build_stream
 from srcli.inference.tiled import run_tiled
@@ -59,27 +61,43 @@ def _run(
     runner: Runner, source: RowSource, band: int, on_band: Callable[[int], None]
 ) -> Iterator[tuple[int, Tensor]]:
     network, image = runner.replica, PaddedRows(source, runner.replica.traits.multiple)
-    channels, scale = network.traits.channels, network.scale
+    channels = network.traits.channels
     with memory_failures(), torch.inference_mode():
         images = from_rgb(torch.empty(1, 3, 1, 1), channels).shape[0]
-        stream = build_stream(network.body, images=images, width=image.width, band=band)
-        steps = _Steps(stream, runner.device)
-    guard, outbox = _Guard(runner, scale), _Outbox(runner.device)
+        lanes = lanes_for(runner.device)
+        stream = build_stream(
+            network.body, images=images, width=image.width, band=band, lanes=lanes
+        )
+    guard, outbox = _Guard(runner, network.scale), _Outbox(runner.device)
+    fed = _fed(runner, image, stream, band, guard)
+    in_turn = _Steps(stream, runner.device).run
     waiting: deque[_Parcel] = deque()
-    for tick in ticks(image.height // steps.fold, band // steps.fold, steps.output):
-        taken, made = tick.rows(INPUT).scaled(steps.fold), tick.rows(steps.output)
-        rows = image.read(taken.start, taken.stop)
-        guard.saw(rows)
-        with memory_failures(), torch.inference_mode():
-            there = from_rgb(_to_device(rows, runner), channels)
-            restored = to_rgb(steps(tick, there), channels)
-            if made.length > 0:
-                waiting.append(outbox.send(made.start, restored))
-        on_band(1 if taken.length > 0 else 0)
-        while len(waiting) >= BANDS_IN_FLIGHT:
-            yield from guard.passed(waiting.popleft(), source)
+    with closing(in_turn(fed) if len(stream.lanes) == 1 else relay(stream, fed)) as steps:
+        while True:
+            with memory_failures(), torch.inference_mode():
+                step = next(steps, None)
+                if step is None:
+                    break
+                tick, rows = step
+                if rows.shape[2] > 0:
+                    made = tick.rows(stream.output)
+                    waiting.append(outbox.send(made.start, to_rgb(rows, channels)))
+            on_band(1 if tick.rows(INPUT).length > 0 else 0)
+            while len(waiting) >= BANDS_IN_FLIGHT:
+                yield from guard.passed(waiting.popleft(), source)
     for parcel in waiting:
         yield from guard.passed(parcel, source)
+
+
+def _fed(
+    runner: Runner, image: PaddedRows, stream: RowStream, band: int, guard: _Guard
+) -> Iterator[tuple[Tick, Tensor]]:
+    """The ticks with the rows of the image that they take, on the device."""
+    for tick in ticks(image.height // stream.fold, band // stream.fold, stream.output):
+        taken = tick.rows(INPUT).scaled(stream.fold)
+        rows = image.read(taken.start, taken.stop)
+        guard.saw(rows)
+        yield tick, from_rgb(_to_device(rows, runner), runner.replica.traits.channels)
 
 
 def _to_device(rows: Tensor, runner: Runner) -> Tensor:
@@ -134,7 +152,6 @@ class _Steps:
     """
 
     def __init__(self, stream: RowStream, device: torch.device) -> None:
-        self.fold, self.output = stream.fold, stream.output
         self._stream = stream
         self._device = device
         self._is_recordable = device.type == "cuda"
@@ -142,8 +159,15 @@ class _Steps:
         self._graph: torch.cuda.CUDAGraph | None = None
         self._incoming = self._outgoing = torch.empty(0)
 
-    def __call__(self, tick: Tick, image: Tensor) -> Tensor:
-        if not self._is_recordable or not tick.is_steady(self.output):
+    def run(
+        self, steps: Iterator[tuple[Tick, Tensor]]
+    ) -> Generator[tuple[Tick, Tensor], None, None]:
+        """The ticks with the rows of the image, to the ticks with the rows of the output."""
+        for tick, image in steps:
+            yield tick, self._step(tick, image)
+
+    def _step(self, tick: Tick, image: Tensor) -> Tensor:
+        if not self._is_recordable or not tick.is_steady(self._stream.output):
             return self._stream.step(tick, image)
         if self._graph is None and self._is_warm:
             self._record(tick, image)

@@ -25,10 +25,10 @@ def spoil(monkeypatch):
 
         step, left = ConvolutionStage.step, [call]
 
-        def spoiled(stage: ConvolutionStage, tick) -> Tensor:
+        def spoiled(stage: ConvolutionStage, tick, out=None) -> Tensor:
             left[0] -= 1
-            made = step(stage, tick)
-            return change(made) if left[0] == 0 else made
+            made = step(stage, tick, out)
+            return made.copy_(change(made)) if left[0] == 0 else made
 
         monkeypatch.setattr(ConvolutionStage, "step", spoiled)
 
@@ -48,7 +48,7 @@ def run(precision: Precision = Precision.FP32, network=None, plan: StreamPlan = 
     source, sink = ends(image, network.scale)
     used = runner(network, precision, on_note=notes.append)
     plan = enlarge(used, source, sink, plan, on_note=notes.append)
-    exact = (sink.image - network.float()(image[None])[0]).abs().max() <= 2e-6
+    exact = (sink.image - network.float()(image[None])[0]).abs().max() <= 1e-5
     return plan, bool(exact), used.precision, notes
 
 
