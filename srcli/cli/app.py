@@ -10,6 +10,7 @@ import typer
 
 from srcli import __version__
 from srcli.cli import (
+    bench,
     compare,
     degrade,
     doctor,
@@ -79,6 +80,7 @@ app.command(epilog=epilog("degrade"))(degrade.degrade)
 app.command(epilog=epilog("compare"))(compare.compare)
 app.command(epilog=epilog("evaluate"))(evaluate.evaluate)
 app.command(epilog=epilog("serve"))(serve.serve)
+app.command(epilog=epilog("bench"))(bench.bench)
 
 
 def main(arguments: list[str] | None = None) -> None:

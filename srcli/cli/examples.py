@@ -34,6 +34,13 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("srcli train --print-config psnr > run.toml", "a training file to edit"),
         Example("srcli train run.toml", "run it"),
     ),
+    "bench": (
+        Example("srcli bench", "the default weights on 512 x 512 pixels"),
+        Example(
+            "srcli bench -m realesrgan-x4plus-anime-6b --vs all --size 1024",
+            "beside every other program that is installed",
+        ),
+    ),
     "doctor": (
         Example("srcli doctor", "devices, memory, versions, sources of weights"),
         Example("srcli doctor --json", "the same for a program, or for a bug report"),

@@ -1,0 +1,1 @@
+"""How fast networks run here: srcli's ways and its neighbours', side by side."""
