@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-DEFAULT_MODEL = "realesrgan-x4plus"
-
 # Headings of the help, in every command the same.
 NETWORK, RUN, SHOWN = "Network", "How it runs", "What is shown"
 
@@ -89,12 +87,14 @@ def known_weights(incomplete: str) -> list[str]:
 
 
 ModelOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--model",
         "-m",
         metavar="WEIGHTS",
-        help="A name (see `srcli weights list`), a file or hf://owner/repo/file.",
+        help="A name (see `srcli weights list`), a file or hf://owner/repo/file. Default: "
+        "realesrgan-x4plus, or offline swift where that is not here.",
+        show_default=False,
         autocompletion=known_weights,
         rich_help_panel=NETWORK,
     ),

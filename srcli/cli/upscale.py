@@ -221,7 +221,7 @@ OverwriteOption = Annotated[
 def upscale(
     inputs: InputArgument,
     output: shared.OutputOption = None,
-    model: shared.ModelOption = shared.DEFAULT_MODEL,
+    model: shared.ModelOption = None,
     scale: ScaleOption = None,
     width: WidthOption = None,
     height: HeightOption = None,

@@ -73,10 +73,13 @@ class PairSurvey:
     problems: tuple[Problem, ...]
 
 
-def survey_folder(folder: Path, *, patch_px: int, is_thorough: bool = True) -> Survey:
+def survey_folder(
+    folder: Path, *, patch_px: int, is_thorough: bool = True, may_repeat: bool = False
+) -> Survey:
     """Check every file below `folder`: its header, its size against the patch, its content.
 
-    Pictures with equal bytes count once. A thorough survey also decodes each picture that has no
+    Pictures with equal bytes count once, unless they `may_repeat`. A thorough survey also decodes
+    each picture that has no
     other problem, to find the damaged and the transparent ones. Raises UsageError if there is no
     such folder.
     """
@@ -86,7 +89,8 @@ def survey_folder(folder: Path, *, patch_px: int, is_thorough: bool = True) -> S
     headers = [result for result in results if isinstance(result, Header)]
     problems = [result for result in results if isinstance(result, Problem)]
     problems += [problem for header in headers for problem in _unfit(header, patch_px)]
-    problems += _duplicates([header.path for header in headers])
+    if not may_repeat:
+        problems += _duplicates([header.path for header in headers])
     if is_thorough:
         problems += _unfit_inside(_without(headers, problems))
     return Survey(
@@ -109,11 +113,12 @@ def survey_pairs(
     """Check both folders as `survey_folder` does, and each low picture against its high one.
 
     Partners have the same path below their folder, but for the suffix and an `x4` (`_x4`, `-x4`)
-    at the end of the low one's name. The high one has exactly `scale` times the sides. A
-    thorough survey also looks for a shift. `patch_px` is in high pixels.
+    at the end of the low one's name. The high one has exactly `scale` times the sides, and may be
+    there again for another low one. A thorough survey also looks for a shift. `patch_px` is in
+    high pixels.
     """
     low = survey_folder(low_folder, patch_px=patch_px // scale, is_thorough=is_thorough)
-    high = survey_folder(high_folder, patch_px=patch_px, is_thorough=is_thorough)
+    high = survey_folder(high_folder, patch_px=patch_px, is_thorough=is_thorough, may_repeat=True)
     pairs, problems = _matched(low, high, scale)
     problems += [problem for pair in pairs for problem in _wrong_size(pair, scale)]
     if is_thorough:

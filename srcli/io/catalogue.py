@@ -89,7 +89,31 @@ class PackageSource(_Table):
         return f"the package {self.package} {self.version}"
 
 
-Source: TypeAlias = Annotated[HubSource | UrlSource | PackageSource, Field(discriminator="kind")]
+class ShippedSource(_Table):
+    """A file that is part of srcli: it is always there, and needs no cache."""
+
+    kind: Literal["shipped"] = "shipped"
+    file: str  # below srcli/shipped
+    sha256: Digest
+    size: Bytes
+    measured: bool = True
+
+    @property
+    def files(self) -> tuple[WantedFile, ...]:
+        return (WantedFile(path=self.file, sha256=self.sha256, size=self.size),)
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return Path(srcli.__file__).parent / "shipped" / self.file
+
+    def __str__(self) -> str:
+        return f"srcli itself, shipped/{self.file}"
+
+
+Source: TypeAlias = Annotated[
+    HubSource | UrlSource | PackageSource | ShippedSource, Field(discriminator="kind")
+]
 
 
 def pinned(source: Source, files: tuple[WantedFile, ...]) -> Source:
@@ -171,6 +195,11 @@ class Entry(_Table):
     homepage: str
     note: str = ""
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it comes with srcli."""
+        return any(isinstance(source, ShippedSource) for source in self.sources)
 
     @property
     def size(self) -> int | None:

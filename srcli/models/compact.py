@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from srcli.errors import BadWeightsError
 
+PRELU = 0.25  # the slope that PyTorch begins with
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompactConfig:
@@ -51,6 +53,22 @@ class CompactNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         detail = F.pixel_shuffle(self.body(image), self.config.scale)  # (N, 3, s·H, s·W)
         return detail + F.interpolate(image, scale_factor=self.config.scale, mode="nearest")
+
+
+def fresh_compact(config: CompactConfig) -> CompactNet:
+    """A network to be trained from nothing, with weights from torch's generator.
+
+    He's initialisation for PReLU (arXiv:1502.01852), and a last layer of zeros: it begins as the
+    nearest enlargement, which PyTorch's own initialisation takes a thousand steps to get back to.
+    """
+    network = CompactNet(config)
+    convolutions = [layer for layer in network.body if isinstance(layer, nn.Conv2d)]
+    for layer in convolutions:
+        nn.init.kaiming_normal_(layer.weight, a=PRELU)
+        assert layer.bias is not None
+        nn.init.zeros_(layer.bias)
+    nn.init.zeros_(convolutions[-1].weight)
+    return network
 
 
 def recognise_compact(state_dict: Mapping[str, Tensor]) -> CompactNet | None:

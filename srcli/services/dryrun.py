@@ -23,7 +23,7 @@ from srcli.services.targets import expected_bytes
 from srcli.services.tasks import Journals, Listing, Task, look, uses_journal
 
 PROBE_SECONDS = 0.5  # a probe that takes so long is believed
-LARGEST_PROBE_PX = 512
+SMALLEST_PROBE_PX, LARGEST_PROBE_PX = 64, 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +84,17 @@ def preview_files(
     yield _forecast(engines, planned, place or sources[0])
 
 
-def measure_rate(engine: Engine) -> float:
-    """Megapixels of input that an engine does in a second, from a short run on noise."""
-    side = 64
+def measure_rate(
+    engine: Engine, *, side: int = SMALLEST_PROBE_PX, long_enough: float = PROBE_SECONDS
+) -> float:
+    """Megapixels of input that an engine does in a second, from a short run on noise.
+
+    The noise has `side` pixels squared, and grows until a run is `long_enough`, in seconds.
+    """
     _probe(engine, side)  # the first run sets things up
     while True:
         seconds = _probe(engine, side)
-        if seconds > PROBE_SECONDS or side >= LARGEST_PROBE_PX:
+        if seconds > long_enough or side >= LARGEST_PROBE_PX:
             return float(side**2 / 1e6 / seconds)
         side *= 2
 
@@ -127,7 +131,7 @@ def _plan(engine: Engine, task: Task, options: PictureOptions) -> Planned:
             height=job.height,
             source_width=job.picture.width,
             source_height=job.picture.height,
-            megapixels=job.megapixels * sum(engine.scale ** (2 * n) for n in range(job.passes)),
+            megapixels=job.network_megapixels(engine.scale),
             bytes=expected_bytes(job.sample_bytes, job.kind),
             notes=tuple(job.notes),
         )

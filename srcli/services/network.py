@@ -18,6 +18,7 @@ from srcli.models.network import Network, build_network
 from srcli.services.weights import Event, WeightsFile, obtain
 
 DEFAULT_MODEL = "realesrgan-x4plus"
+SHIPPED_MODEL = "swift"  # comes with srcli
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from srcli.errors import ImageError, UsageError
+from srcli.errors import ImageError, UnavailableWeightsError, UsageError
+from srcli.io.sources.network import is_offline
 from srcli.services.devices import expand_devices
 from srcli.services.engine import Engine, EngineOptions
 from srcli.services.job import PictureOptions
-from srcli.services.network import DEFAULT_MODEL, LoadedNetwork, blend, load_network, parse_blend
+from srcli.services.network import (
+    DEFAULT_MODEL,
+    SHIPPED_MODEL,
+    LoadedNetwork,
+    blend,
+    load_network,
+    parse_blend,
+)
 from srcli.services.observer import Observer
 from srcli.services.targets import is_folder
 from srcli.services.tasks import FolderOptions
@@ -21,7 +29,7 @@ from srcli.services.tasks import FolderOptions
 class UpscaleRequest:
     """Everything about a run but its inputs and outputs."""
 
-    model: str = DEFAULT_MODEL
+    model: str | None = None  # None: DEFAULT_MODEL, or SHIPPED_MODEL where only that can be had
     blend: str | None = None  # OTHER=SHARE
     offline: bool | None = None  # None: as the environment says
     trust: bool = False
@@ -75,7 +83,9 @@ def _check_folder(output: str | None, folder: FolderOptions) -> None:
 
 
 def _load(request: UpscaleRequest, observer: Observer) -> LoadedNetwork:
-    names = [request.model]
+    if request.model is None and request.blend is None and is_offline(request.offline):
+        return _load_offline(observer)
+    names = [request.model or DEFAULT_MODEL]
     share = 0.0
     if request.blend is not None:
         other, share = parse_blend(request.blend)
@@ -87,3 +97,14 @@ def _load(request: UpscaleRequest, observer: Observer) -> LoadedNetwork:
         for name in names
     ]
     return loaded[0] if len(loaded) == 1 else blend(loaded[0], loaded[1], share)
+
+
+def _load_offline(observer: Observer) -> LoadedNetwork:
+    """The default network if it is here, else the one that always is."""
+    try:
+        return load_network(DEFAULT_MODEL, offline=True, on_event=observer.weights_event)
+    except UnavailableWeightsError:
+        observer.note(
+            f"{DEFAULT_MODEL} is not on this machine: using {SHIPPED_MODEL}, which comes with srcli"
+        )
+        return load_network(SHIPPED_MODEL, offline=True)

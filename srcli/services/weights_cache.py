@@ -100,6 +100,8 @@ def show_weights(name: str) -> Shown:
     elif record:
         row, sources = _own_row(record, cache), (record.source,)
     files = next((found for found in _files(entry, record, cache) if found), ())
+    if entry and entry.is_shipped:
+        files = held_nearby(entry.sources[0]) or files
     return Shown(row=row, entry=entry, sources=sources, files=files)
 
 
@@ -237,7 +239,7 @@ def _row(entry: Entry, cache: Cache, record: Record | None) -> Listed:
         commercial=entry.commercial,
         purpose=entry.purpose,
         aliases=entry.aliases,
-        cached=any(_files(entry, record, cache)),
+        cached=entry.is_shipped or any(_files(entry, record, cache)),
         imported=False,
     )
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from srcli.errors import BadWeightsError, DiskFullError, OutputError, UnavailableWeightsError
 from srcli.io.cache import Cache, Record
-from srcli.io.catalogue import Entry, Source, pinned
+from srcli.io.catalogue import Entry, ShippedSource, Source, pinned
 from srcli.io.sources import Hosts, SourceError, fetch, held_nearby
 from srcli.io.sources.check import measured
 from srcli.io.sources.network import HostDownError
@@ -96,6 +96,8 @@ def from_catalogue(
     if not weights and is_cut_off:
         message = f"{entry.name} is not on this machine, and no connection may be opened"
         hint = f"run `srcli weights pull {entry.name}` while online, or `srcli weights import FILE`"
+        if entry.role == "upscaler":
+            hint += "; -m swift needs neither"
         raise UnavailableWeightsError(message, hint=hint)
     if not weights:
         with _turn(entry.name, cache, on_event):
@@ -191,6 +193,8 @@ def _adopted(source: Source, cache: Cache) -> tuple[Path, ...] | None:
             measured(path, wanted)
     except SourceError:  # another version, or damaged: the network may give the right one
         return None
+    if isinstance(source, ShippedSource):
+        return paths
     with suppress(OutputError, DiskFullError):  # then they are used where they are
         return paths and tuple(map(cache.keep, paths, source.files))
     return paths

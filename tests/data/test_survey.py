@@ -118,6 +118,15 @@ def test_pairs_are_matched_by_name_and_by_the_names_of_div2k(save, tmp_path):
     assert names == [("a.png", "a.png"), ("bx4.png", "b.png"), ("c_x4.webp", "c.png")]
 
 
+def test_a_high_picture_may_have_several_low_ones(save, tmp_path):
+    paired(save, tmp_path, "good.png")
+    low = Image.open(tmp_path / "low" / "good.png")
+    low.save(tmp_path / "low" / "again.webp", quality=60)
+    (tmp_path / "high" / "again.png").write_bytes((tmp_path / "high" / "good.png").read_bytes())
+    survey = pairs_of(tmp_path)
+    assert not survey.problems and len(survey.pairs) == 2
+
+
 def test_every_problem_of_pairs_is_found_at_once(save, tmp_path):
     paired(save, tmp_path, "good.png")
     paired(save, tmp_path, "shifted.png", shift=8)

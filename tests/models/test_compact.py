@@ -5,7 +5,7 @@ from spandrel import ModelLoader
 from spandrel.architectures.Compact import Compact
 
 from srcli.errors import BadWeightsError
-from srcli.models.compact import CompactConfig, CompactNet
+from srcli.models.compact import CompactConfig, CompactNet, fresh_compact
 from srcli.models.network import build_network
 
 
@@ -69,3 +69,13 @@ def test_a_missing_tensor_is_an_error_whichever_it_is():
     for missing in state:
         with pytest.raises(BadWeightsError):
             build_network({name: tensor for name, tensor in state.items() if name != missing})
+
+
+def test_a_fresh_network_is_the_nearest_enlargement_and_passes_signals_on():
+    torch.manual_seed(0)
+    network, image = fresh_compact(CompactConfig()), picture(9, 14)
+    nearest = image.repeat_interleave(4, dim=-2).repeat_interleave(4, dim=-1)
+    assert torch.equal(network(image), nearest)
+    signal = torch.randn(1, 64, 40, 40)
+    spread = network.body[2:-1](signal).std()  # sixteen layers of it, the last one left out
+    assert 0.3 < spread < 3

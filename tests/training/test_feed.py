@@ -20,6 +20,7 @@ from srcli.services.training.pictures import find_pictures, whole_pair
 from srcli.services.training.teaching import taught_source
 from srcli.training.config import parse_config
 from srcli.training.defaults import settle
+from srcli.training.distributed import Processes
 from srcli.training.probe import picture_bytes, untouched
 from srcli.training.state import capture
 
@@ -141,7 +142,9 @@ def taught(photos, network, folder, **tables):
     config = parse_config(given, source="test")
     pictures = find_pictures(config.data, scale=4, patch_px=32, seed=0)
     settled = settle(config, MACHINE, scale=4)
-    made = taught_source(pictures, config, settled, network, folder, device=CPU)
+    made = taught_source(
+        pictures, config, settled, network, folder, device=CPU, processes=Processes()
+    )
     return config, pictures, made
 
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:  # these import torch
     from srcli.services.batch import Outcome
     from srcli.services.dryrun import Forecast, Planned
     from srcli.services.engine import Engine
+    from srcli.services.offer import Offer
 
 STEP_DIGITS = 3
 
@@ -53,6 +54,17 @@ def of_plan(planned: Planned) -> dict[str, object]:
         "status": "failed" if error else "skipped" if planned.is_done else "planned",
         "error": None if error is None else str(error),
         "hint": None if error is None else error.hint,
+    }
+
+
+def of_offer(offer: Offer) -> dict[str, object]:
+    """The object of a run that another network would shorten; before all others."""
+    return {
+        "type": "offer",
+        "model": offer.model,
+        "seconds": round(offer.seconds, STEP_DIGITS),
+        "faster": offer.faster,
+        "faster_seconds": round(offer.faster_seconds, STEP_DIGITS),
     }
 
 

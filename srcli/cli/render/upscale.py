@@ -37,6 +37,7 @@ class UpscaleView(Observer):
         self._engine: Engine | None = None
         self._files = self._done = self._skipped = 0
         self._failures: list[tuple[str, SrcliError]] = []
+        self._has_offered = False
         self._started = perf_counter()
         self._bars = Bars(is_shown=self._talks, is_many=is_many)
         self.wants_megapixels = is_many and self._bars.is_shown
@@ -94,13 +95,29 @@ class UpscaleView(Observer):
         self._bars.measure(source, megapixels)
 
     def opened(self, job: Job, engine: Engine) -> None:
-        if not self._talks:
-            return
-        if not self.is_many:
+        if self._talks and not self.is_many:
             render.note(_introduction(job, engine))
         for text in job.notes:
             self.note(f"{job.source}: {text}" if self.is_many else text)
+        if not self._has_offered and (self._talks or self.is_json):
+            self._has_offered = True
+            self._offer(job, engine)
         self._bars.open(job.source)
+
+    def _offer(self, job: Job, engine: Engine) -> None:
+        """Name a faster network before the first picture, as if the others were like it."""
+        from srcli.services.offer import find_offer
+
+        offer = find_offer(engine, job.network_megapixels(engine.scale) * max(self._files, 1))
+        if offer is None:
+            return
+        if self.is_json:
+            render.json_line(records.of_offer(offer))
+            return
+        self.note(
+            f"{offer.model} will take about {duration(offer.seconds)} here; "
+            f"-m {offer.faster} takes about {duration(offer.faster_seconds)}"
+        )
 
     def progressed(self, job: Job, progress: Done) -> None:
         tiles = f"{progress.tiles_done}/{progress.tiles}"

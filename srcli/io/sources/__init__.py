@@ -1,4 +1,4 @@
-"""Where weights come from: the Hugging Face hub, a plain address, a Python package."""
+"""Where weights come from: the Hugging Face hub, an address, a Python package, srcli itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import assert_never
 
 from srcli.io.cache import Cache
-from srcli.io.catalogue import HubSource, PackageSource, Source, UrlSource, WantedFile
+from srcli.io.catalogue import (
+    HubSource,
+    PackageSource,
+    ShippedSource,
+    Source,
+    UrlSource,
+    WantedFile,
+)
 from srcli.io.sources import hub, package, url
 from srcli.io.sources.network import Hosts, SourceError
 from srcli.io.sources.url import OnProgress
@@ -25,6 +32,8 @@ def held_nearby(source: Source) -> tuple[Path, ...] | None:
             return package.installed(source)
         case UrlSource():
             return None
+        case ShippedSource():
+            return (source.path,) if source.path.is_file() else None
         case _:
             assert_never(source)
 
@@ -46,6 +55,8 @@ def fetch(
         case PackageSource():
             partials = tuple(_partial(source, wanted, cache) for wanted in source.files)
             return tuple(zip(partials, package.fetch(source, partials), strict=True))
+        case ShippedSource():  # asked only when it was not found, or not as it should be
+            raise SourceError("the file is missing or damaged: install srcli again")
         case _:
             assert_never(source)
 

@@ -15,7 +15,7 @@ from srcli.io.catalogue import catalogue
 from srcli.io.tensors import read_metadata, read_state_dict, write_safetensors
 from srcli.losses.build import build_discriminator
 from srcli.losses.spec import DiscriminatorSpec
-from srcli.models.compact import CompactConfig, CompactNet
+from srcli.models.compact import CompactConfig, CompactNet, fresh_compact
 from srcli.models.dialects import unwrap
 from srcli.models.discriminators import load_discriminator
 from srcli.models.network import Network, build_network, wrap_compact, wrap_rrdb
@@ -73,7 +73,7 @@ def start_network(spec: NetworkSpec, sources: Sources) -> tuple[Network, Base]:
             network, base = wrap_rrdb(RRDBNet(config)), _FRESH
         case CompactSpec(scale=scale, channels=channels, convolutions=convolutions):
             shape = CompactConfig(channels=channels, convolutions=convolutions, scale=scale)
-            network, base = wrap_compact(CompactNet(shape)), _FRESH
+            network, base = wrap_compact(fresh_compact(shape)), _FRESH
         case _:
             assert_never(spec)
     # A copy of its own: tensors that were read may be mapped from the file.

@@ -190,6 +190,7 @@ def _source(
         teacher,
         folder.teacher,
         device=training.device,
+        processes=training.processes,
         on_note=observer.note,
     )
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from srcli.data.decode import read_header
 from srcli.data.pairs import GIBIBYTE, PairedPictures, PairSource, PictureCache
+from srcli.inference.precision import Precision
 from srcli.inference.rows import TensorSink, TensorSource
 from srcli.io.files import replacing
 from srcli.models.network import Network
@@ -21,6 +22,7 @@ from srcli.services.training.feed import MixedPairs, TaughtPairs
 from srcli.services.training.pictures import Example, Pictures, is_fixed, pair_source, whole_pair
 from srcli.training.config import TrainingConfig
 from srcli.training.defaults import Settled
+from srcli.training.distributed import Processes
 
 
 def taught_source(
@@ -31,13 +33,14 @@ def taught_source(
     folder: Path,
     *,
     device: torch.device,
+    processes: Processes,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> PairSource:
     """Pairs towards the teacher's pictures, by the configured share.
 
     Where each low picture is always the same, and enlarging all of them is less work than the
-    patches of the run would be, it is done beforehand and kept as PNG in `folder`; else patch by
-    patch.
+    patches of the run would be, it is done beforehand, by each process for its part, and kept as
+    PNG in `folder`; else patch by patch.
     """
     spec, scale = config.teacher, teacher.scale
     assert spec is not None
@@ -51,7 +54,11 @@ def taught_source(
         return TaughtPairs(plain, frozen, spec.share, spec.weights)
     on_note(f"the teacher {spec.weights} enlarges {len(pictures.training)} picture(s), once")
     loaded = LoadedNetwork(network=teacher, name=spec.weights, digest="")
-    engine = Engine(loaded, EngineOptions(device=str(device)), on_note=on_note)
+    options = EngineOptions(device=str(device), precision=Precision(settled.precision))
+    engine = Engine(loaded, options, on_note=on_note)
+    for example in pictures.training[processes.rank :: processes.ranks]:
+        _enlarged(example, config, engine, folder)
+    processes.wait()  # for the pictures of the others
     made = [_enlarged(example, config, engine, folder) for example in pictures.training]
     taught = _paired([(low, restored) for low, restored, _ in made], config, settled, scale)
     if spec.share == 1:
