@@ -20,17 +20,42 @@ Among several inputs a failed one makes the exit code 1, whatever its own. Ctrl-
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
+
+# In an address: what stands before an @, and the values of a query. Elsewhere: what is named so.
+_USER = re.compile(r"(\w[\w+.-]*://)[^/\s'\"]+@")
+_QUERY = re.compile(r"(\w[\w+.-]*://[^\s?'\"]*)\?[^\s'\"<>]*=[^\s'\"<>]*")
+_NAMED = re.compile(
+    r"\b(x-amz-[a-z-]+|x-goog-[a-z-]+|signature|sig|password|secret|token)=[^\s&'\"]+", re.I
+)
+
+
+def redacted(text: str) -> str:
+    """The text without the secrets that addresses carry.
+
+    >>> redacted("ftp://me:secret@host/a.jpg and https://host/a?sig=12%3D and X-Amz-Date=3")
+    'ftp://host/a.jpg and https://host/a and X-Amz-Date=…'
+    """
+    return _NAMED.sub(r"\1=…", _QUERY.sub(r"\1", _USER.sub(r"\1", text)))
 
 
 class SrcliError(Exception):
-    """A failure the user can act on: `str(error)` says what, `error.hint` says what to do."""
+    """A failure the user can act on: `str(error)` says what, `error.hint` says what to do.
+
+    Neither ever holds a secret of an address. It can be sent to another process.
+    """
 
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, *, hint: str) -> None:
-        super().__init__(message)
-        self.hint = hint
+        super().__init__(redacted(message))
+        self.hint = redacted(hint)
+
+    def __reduce__(self) -> tuple[Callable[[str], SrcliError], tuple[str]]:
+        return partial(type(self), hint=self.hint), (str(self),)
 
 
 class OutputError(SrcliError):

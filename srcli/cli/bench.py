@@ -38,7 +38,7 @@ RoundsOption = Annotated[
 
 
 def bench(
-    model: shared.ModelOption = shared.DEFAULT_MODEL,
+    model: shared.ModelOption = None,
     size: SizeOption = "512",
     own: OwnOption = "srcli,srcli-bf16",
     versus: VersusOption = None,
@@ -56,7 +56,7 @@ def bench(
     width, height = _sides(size)
     names = list(PEERS) if versus == "all" else _names(versus)
     request = BenchRequest(
-        model=model,
+        model=model or shared.DEFAULT_MODEL,
         height=height,
         width=width,
         device=device,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from srcli.cli.options import RUN
+from srcli.errors import UsageError
 
 FOLDERS = "Folders"
 
@@ -71,6 +73,52 @@ FailFastOption = Annotated[
         "--fail-fast", help="Stop at the first picture that fails.", rich_help_panel=FOLDERS
     ),
 ]
+CLUSTER = "Cluster"
+
+
+class EngineChoice(StrEnum):
+    """Who does the pictures."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+EngineOption = Annotated[
+    EngineChoice,
+    typer.Option(
+        "--engine", help="This machine, or the workers of a Ray cluster.", rich_help_panel=CLUSTER
+    ),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        help="Of the cluster: ray://HOST:10001, HOST:6379, local (one for this run), or auto (one"
+        " that runs here, or $RAY_ADDRESS). Default: auto.",
+        show_default=False,
+        rich_help_panel=CLUSTER,
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Most workers to start. Default: as many as there is room for.",
+        show_default=False,
+        rich_help_panel=CLUSTER,
+    ),
+]
+WorkerCpusOption = Annotated[
+    int | None,
+    typer.Option(
+        "--worker-cpus",
+        min=1,
+        help="Cores of each worker. Default: 1, or a GPU's share of the cores.",
+        show_default=False,
+        rich_help_panel=CLUSTER,
+    ),
+]
 WatchOption = Annotated[
     bool,
     typer.Option(
@@ -79,3 +127,12 @@ WatchOption = Annotated[
         rich_help_panel=FOLDERS,
     ),
 ]
+
+
+def check_cluster(engine: EngineChoice, **options: object) -> None:
+    """Raise UsageError where options of a cluster are given without one."""
+    given = [name for name, value in options.items() if value is not None]
+    if engine is EngineChoice.LOCAL and given:
+        raise UsageError(
+            f"--{given[0].replace('_', '-')} is for a cluster", hint="add --engine ray"
+        )

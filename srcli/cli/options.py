@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+DEFAULT_MODEL = "realesrgan-x4plus"  # the same as `services.network.DEFAULT_MODEL`
+
 # Headings of the help, in every command the same.
 NETWORK, RUN, SHOWN = "Network", "How it runs", "What is shown"
 

@@ -8,22 +8,30 @@ from typing import TYPE_CHECKING
 
 from srcli.cli import interrupts, streams
 from srcli.cli.interrupts import Interrupted
+from srcli.errors import UsageError
+from srcli.io.addresses import Address, Remote, is_remote
 
 if TYPE_CHECKING:  # the services import torch
     from srcli.cli.render.upscale import UpscaleView
-    from srcli.services.line import Outcome
+    from srcli.services.clerk import Outcome
     from srcli.services.request import UpscaleRequest
 
 
 def run(
     request: UpscaleRequest,
-    inputs: Sequence[Path],
+    inputs: Sequence[Address],
     output: str | None,
     view: UpscaleView,
     *,
     compares: bool = False,
 ) -> None:
-    """Enlarge what was named, and show it; with `compares`, make a page beside each result."""
+    """Enlarge what was named, and show it; with `compares`, make a page beside each result.
+
+    Raises UsageError where a page cannot lie beside them.
+    """
+    is_in_store = any(isinstance(each, Remote) for each in inputs) or is_remote(output or "")
+    if compares and is_in_store:
+        raise UsageError("--compare needs files of this machine", hint="copy them here first")
     if streams.is_piped(inputs, output):
         _run_piped(request, inputs, output, view)
     else:
@@ -31,7 +39,7 @@ def run(
 
 
 def preview(
-    request: UpscaleRequest, inputs: Sequence[Path], output: str | None, view: UpscaleView
+    request: UpscaleRequest, inputs: Sequence[Address], output: str | None, view: UpscaleView
 ) -> None:
     """Show what would be done."""
     from srcli.services.dryrun import Forecast, preview_files
@@ -44,7 +52,7 @@ def preview(
 
 
 def _run_piped(
-    request: UpscaleRequest, inputs: Sequence[Path], output: str | None, view: UpscaleView
+    request: UpscaleRequest, inputs: Sequence[Address], output: str | None, view: UpscaleView
 ) -> None:
     from srcli.services.batch import upscale_stream
 
@@ -54,7 +62,7 @@ def _run_piped(
 
 def _run_files(
     request: UpscaleRequest,
-    inputs: Sequence[Path],
+    inputs: Sequence[Address],
     output: str | None,
     view: UpscaleView,
     *,

@@ -10,22 +10,23 @@ from pathlib import Path
 from typing import BinaryIO
 
 from srcli.errors import UsageError
+from srcli.io.addresses import Address
 
 STREAM = "-"
 
 
-def is_piped(inputs: Sequence[Path], output: str | None) -> bool:
+def is_piped(inputs: Sequence[Address], output: str | None) -> bool:
     """Whether the command reads standard input or writes a picture to standard output."""
     return _reads(inputs) or _writes(inputs, output)
 
 
-def check(inputs: Sequence[Path], output: str | None, *, json: bool) -> None:
+def check(inputs: Sequence[Address], output: str | None, *, json: bool) -> None:
     """Raise UsageError for what no pipe can do.
 
     That is several pictures, a terminal at either end, and a picture and JSON on one stream.
     """
     reads, writes = _reads(inputs), _writes(inputs, output)
-    if (reads or writes) and (len(inputs) > 1 or inputs[0].is_dir()):
+    if (reads or writes) and (len(inputs) > 1 or _is_folder(inputs[0])):
         raise UsageError("a pipe takes one picture", hint="name a folder with --output for several")
     if reads and sys.stdin.isatty():
         raise UsageError("nothing is piped in", hint="srcli upscale - -o out.png < in.png")
@@ -41,8 +42,8 @@ def check(inputs: Sequence[Path], output: str | None, *, json: bool) -> None:
 
 @contextmanager
 def piped(
-    inputs: Sequence[Path], output: str | None
-) -> Iterator[tuple[Path | BinaryIO, str | BinaryIO | None]]:
+    inputs: Sequence[Address], output: str | None
+) -> Iterator[tuple[Address | BinaryIO, str | BinaryIO | None]]:
     """The source and the target of a command that `is_piped`."""
     source = sys.stdin.buffer if _reads(inputs) else inputs[0]
     if not _writes(inputs, output):
@@ -53,10 +54,14 @@ def piped(
         yield source, stream
 
 
-def _reads(inputs: Sequence[Path]) -> bool:
+def _is_folder(address: Address) -> bool:
+    return isinstance(address, Path) and address.is_dir()
+
+
+def _reads(inputs: Sequence[Address]) -> bool:
     return STREAM in map(str, inputs)
 
 
-def _writes(inputs: Sequence[Path], output: str | None) -> bool:
+def _writes(inputs: Sequence[Address], output: str | None) -> bool:
     """What comes from a pipe goes to one unless told otherwise."""
     return output == STREAM or (output is None and _reads(inputs))

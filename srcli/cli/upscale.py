@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,14 +10,17 @@ from srcli.cli import folder_options as folders
 from srcli.cli import options as shared
 from srcli.cli import runs, streams
 from srcli.cli.render.upscale import UpscaleView
+from srcli.io.addresses import address_of
 
 RUN = shared.RUN
 SIZE, QUALITY, FILES = "Size", "Quality", "Files"
 
 InputArgument = Annotated[
-    list[Path],
+    list[str],
     typer.Argument(
-        help="Pictures and folders of pictures; - reads a picture from a pipe.", show_default=False
+        help="Pictures, folders of pictures, or lists of them (.txt, .parquet): paths or addresses"
+        " such as s3://bucket/photos. - reads a picture from a pipe.",
+        show_default=False,
     ),
 ]
 ScaleOption = Annotated[
@@ -254,6 +256,10 @@ def upscale(
     journal: folders.JournalOption = True,
     fail_fast: folders.FailFastOption = False,
     watch: folders.WatchOption = False,
+    engine: folders.EngineOption = folders.EngineChoice.LOCAL,
+    address: folders.AddressOption = None,
+    workers: folders.WorkersOption = None,
+    worker_cpus: folders.WorkerCpusOption = None,
     offline: shared.OfflineOption = False,
     trust: shared.TrustOption = False,
     json: shared.JsonOption = False,
@@ -265,7 +271,9 @@ def upscale(
     The network runs at its own scale; the result is resized once to the size you ask for, as
     --scale 3 or --long-side 4000. Nothing that exists is replaced without --overwrite.
     """
-    streams.check(inputs, output, json=json)
+    sources = [address_of(text) for text in inputs]
+    streams.check(sources, output, json=json)
+    folders.check_cluster(engine, address=address, workers=workers, worker_cpus=worker_cpus)
     tile_px, halo_px = shared.parse_tile(tile), shared.parse_pixels(halo)
 
     # These import torch: keep --help instant.
@@ -275,11 +283,12 @@ def upscale(
     from srcli.io.drift import ColorFix
     from srcli.io.formats import PictureFormat
     from srcli.io.profiles import IccMode
+    from srcli.services.cluster.options import AUTO, ClusterOptions
     from srcli.services.engine import EngineOptions
     from srcli.services.job import PictureOptions
     from srcli.services.request import UpscaleRequest
     from srcli.services.sizes import TargetSize
-    from srcli.services.tasks import FolderOptions
+    from srcli.services.tasks import FolderOptions, is_folder_input
 
     request = UpscaleRequest(
         model=model,
@@ -323,11 +332,14 @@ def upscale(
             fail_fast=fail_fast,
             watch=watch,
         ),
+        cluster=ClusterOptions(address=address or AUTO, workers=workers, worker_cpus=worker_cpus)
+        if engine is folders.EngineChoice.RAY
+        else None,
     )
-    is_many = len(inputs) > 1 or inputs[0].is_dir()
+    is_many = len(sources) > 1 or is_folder_input(sources[0])
     with UpscaleView(json=json, quiet=quiet, verbose=verbose, is_many=is_many) as view:
         if dry_run:
-            runs.preview(request, inputs, output, view)
+            runs.preview(request, sources, output, view)
         else:
-            runs.run(request, inputs, output, view, compares=compare)
+            runs.run(request, sources, output, view, compares=compare)
     raise typer.Exit(view.exit_code)

@@ -33,17 +33,17 @@ FloatRows = npt.NDArray[np.float32]
 def open_picture(
     source: Path | bytes | BinaryIO,
     *,
+    name: str | None = None,
     icc: IccMode = IccMode.KEEP,
     pixel_limit: int = PIXEL_LIMIT,
-    name: str | None = None,
 ) -> Picture:
     """Open a picture by its content, whatever its name says; only the header is read now.
 
-    `icc` is what becomes of the profile when the picture is written, unless that is told otherwise.
-    A stream is read to its end and kept as bytes. `name` is what the picture is called in messages,
-    by default its path. Raises ImageError where the source is missing,
-    empty, no picture, or claims more than `pixel_limit` pixels; damage further on is an ImageError
-    from the rows.
+    `name` is what errors call it. `icc` is what becomes of the profile when the picture is
+    written, unless that is told otherwise. A stream is read to its end and kept as bytes.
+
+    Raises ImageError where the source is missing, empty, no picture, or claims more than
+    `pixel_limit` pixels; damage further on is an ImageError from the rows.
     """
     if isinstance(source, Path):
         return Picture(decode(source, name or str(source), pixel_limit=pixel_limit), icc)

@@ -9,26 +9,34 @@ from threading import Thread
 from typing import BinaryIO
 
 from srcli.errors import ImageError, SrcliError
+from srcli.io.addresses import Address, Remote, address_of
 from srcli.io.pictures import open_picture
-from srcli.services.engine import Engine
+from srcli.services.clerk import Outcome
 from srcli.services.fingerprint import settings_of
 from srcli.services.folder import Survey
 from srcli.services.job import Source, name_of
-from srcli.services.line import Line, Outcome
 from srcli.services.observer import Observer
 from srcli.services.request import UpscaleRequest, check_sources, load_engines
 from srcli.services.stop import Stop
 from srcli.services.targets import Target, make_folder, target_of
-from srcli.services.tasks import Journals, Listing, Task, look, uses_journal
+from srcli.services.tasks import (
+    Journals,
+    Listing,
+    Task,
+    is_folder_input,
+    look,
+    uses_journal,
+)
 from srcli.services.upscale import upscale_file
 from srcli.services.watch import Watch
+from srcli.services.workforce import hired
 
 __all__ = ["Outcome", "UpscaleRequest", "upscale_files", "upscale_stream"]
 
 
 def upscale_files(
     request: UpscaleRequest,
-    sources: Sequence[Path],
+    sources: Sequence[Address],
     output: str | None = None,
     observer: Observer | None = None,
     *,
@@ -43,7 +51,8 @@ def upscale_files(
     """
     check_sources(sources, output, request.folder)
     observer = observer or Observer()
-    if len(sources) == 1 and sources[0].is_file():
+    is_one = len(sources) == 1 and not is_folder_input(sources[0])
+    if is_one and request.cluster is None:
         yield _alone(request, sources[0], target_of(sources[0], output), observer)
     else:
         run = _Run(request, sources, output, observer, stop or Stop())
@@ -63,7 +72,8 @@ def upscale_stream(
     """
     place: Target
     if target is None or isinstance(target, str):
-        place = target_of(source if isinstance(source, Path) else Path("stdin"), target)
+        named = source if isinstance(source, Path | Remote) else Path("stdin")
+        place = target_of(named, target)
     else:
         place = target
     return _alone(request, source, place, observer or Observer())
@@ -87,13 +97,14 @@ class _Run:
     def __init__(
         self,
         request: UpscaleRequest,
-        sources: Sequence[Path],
+        sources: Sequence[Address],
         output: str | None,
         observer: Observer,
         stop: Stop,
     ) -> None:
         self._request, self._sources = request, sources
-        self._output = None if output is None else Path(output)
+        self._target = output
+        self._output = None if output is None else address_of(output)
         self._observer, self._stop = observer, stop
 
     def outcomes(self) -> Iterator[Outcome]:
@@ -101,27 +112,25 @@ class _Run:
         surveyed = self._look()
         if not request.folder.watch:
             check_found(surveyed, self._sources)
-        engines = load_engines(request, self._observer)
-        if self._output is not None:
-            make_folder(self._output)
-        with closing(self._listing(engines[0])) as listing:
-            line = Line(
-                engines,
-                request.picture,
-                self._observer,
-                self._stop,
-                fail_fast=request.folder.fail_fast,
-            )
-            yield from line.outcomes(self._tasks(listing, surveyed))
+        with hired(request, surveyed, self._output, self._observer, self._stop) as force:
+            if self._output is not None and not self._is_one:
+                make_folder(self._output)
+            with closing(self._listing(force.digest)) as listing:
+                yield from force.outcomes(self._tasks(listing, surveyed))
+
+    @property
+    def _is_one(self) -> bool:
+        """Whether the output is the name of a picture, not of a folder."""
+        return len(self._sources) == 1 and not is_folder_input(self._sources[0])
 
     def _look(self) -> Survey:
         return look(self._sources, self._output, self._request.folder)
 
-    def _listing(self, engine: Engine) -> Listing:
+    def _listing(self, digest: str) -> Listing:
         journals = None
         if uses_journal(self._sources, self._request.folder):
             settings = settings_of(self._request.engine, self._request.picture)
-            journals = Journals(self._output, settings, engine.loaded.digest)
+            journals = Journals(self._output, settings, digest)
         return Listing(self._output, self._request.picture.format, journals)
 
     def _tasks(self, listing: Listing, surveyed: Survey) -> Iterator[Task]:
@@ -130,11 +139,15 @@ class _Run:
         if self._request.folder.watch:
             yield from self._arriving(listing)
             return
-        tasks = listing.tasks(surveyed)
+        tasks = self._alone() if self._is_one else listing.tasks(surveyed)
         self._observer.listed(tuple(task.name for task in tasks))
         if self._observer.wants_megapixels:
             Thread(target=self._measure, args=(tasks,), daemon=True, name="srcli measure").start()
         yield from tasks
+
+    def _alone(self) -> list[Task]:
+        (source,) = self._sources
+        return [Task(source=source, target=target_of(source, self._target))]
 
     def _arriving(self, listing: Listing) -> Iterator[Task]:
         for surveyed, ready in Watch(self._look, self._stop).arrivals():
@@ -147,10 +160,11 @@ class _Run:
         for task in tasks:
             if self._stop.is_set():
                 return
-            self._observer.measured(task.name, _megapixels(task))
+            if (megapixels := _megapixels(task)) is not None:
+                self._observer.measured(task.name, megapixels)
 
 
-def check_found(surveyed: Survey, sources: Sequence[Path]) -> None:
+def check_found(surveyed: Survey, sources: Sequence[Address]) -> None:
     """Raise ImageError where there is nothing to do."""
     if surveyed.found or surveyed.problems:
         return
@@ -159,7 +173,9 @@ def check_found(surveyed: Survey, sources: Sequence[Path]) -> None:
     raise ImageError(f"no pictures in {where}", hint=hint)
 
 
-def _megapixels(task: Task) -> float:
+def _megapixels(task: Task) -> float | None:
+    if isinstance(task.source, Remote):  # its header is in a store: its area counts as the mean
+        return None
     try:
         picture = open_picture(task.source)
     except SrcliError:  # told when the picture's turn comes

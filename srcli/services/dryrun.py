@@ -13,7 +13,9 @@ import torch
 
 from srcli.errors import SrcliError
 from srcli.inference.rows import TensorSink, TensorSource
+from srcli.io.addresses import Address, Remote, address_of
 from srcli.services.batch import check_found
+from srcli.services.depot import Depot, Slot
 from srcli.services.engine import Engine
 from srcli.services.fingerprint import settings_of
 from srcli.services.job import PictureOptions, open_job
@@ -52,12 +54,12 @@ class Forecast:
     rate: float  # megapixels of network input a second, measured now, on all devices together
     seconds: float
     bytes: int
-    free_bytes: int  # on the disk of the results
+    free_bytes: int | None  # on the disk of the results; of a store nobody knows
 
 
 def preview_files(
     request: UpscaleRequest,
-    sources: Sequence[Path],
+    sources: Sequence[Address],
     output: str | None = None,
     observer: Observer | None = None,
 ) -> Iterator[Planned | Forecast]:
@@ -68,7 +70,7 @@ def preview_files(
     """
     observer = observer or Observer()
     check_sources(sources, output, request.folder)
-    place = None if output is None else Path(output)
+    place = None if output is None else address_of(output)
     surveyed = look(sources, place, request.folder)
     check_found(surveyed, sources)
     engines = load_engines(request, observer)
@@ -77,9 +79,10 @@ def preview_files(
         settings = settings_of(request.engine, request.picture)
         journals = Journals(place, settings, engines[0].loaded.digest, read_only=True)
     planned = []
-    with closing(Listing(place, request.picture.format, journals)) as listing:
+    with closing(Listing(place, request.picture.format, journals)) as listing, Depot() as depot:
         for task in listing.tasks(surveyed):
-            planned.append(_plan(engines[0], task, request.picture))
+            with closing(depot.slot()) as slot:  # an object comes here whole, for its header
+                planned.append(_plan(engines[0], task, request.picture, slot))
             yield planned[-1]
     yield _forecast(engines, planned, place or sources[0])
 
@@ -110,17 +113,17 @@ def _probe(engine: Engine, side: int) -> float:
     return perf_counter() - started
 
 
-def _plan(engine: Engine, task: Task, options: PictureOptions) -> Planned:
+def _plan(engine: Engine, task: Task, options: PictureOptions, slot: Slot) -> Planned:
     try:
         if task.problem is not None:
             raise task.problem
-        if task.journal is not None and isinstance(task.source, Path):
-            before = None if options.overwrite else task.journal.finished(task.source)
+        if task.journal is not None and isinstance(task.source, Path | Remote):
+            before = None if options.overwrite else task.journal.finished(task.source, task.content)
             if before is not None:
                 return Planned(source=task.name, output=str(before), is_done=True)
             is_known = task.journal.row(task.source) is not None
             options = replace(options, overwrite=options.overwrite or is_known)
-        job = open_job(engine, task.source, task.target, options)
+        job = open_job(engine, task.source, task.target, options, slot)
     except SrcliError as error:
         return Planned(source=task.name, error=error)
     with closing(job):
@@ -137,16 +140,20 @@ def _plan(engine: Engine, task: Task, options: PictureOptions) -> Planned:
         )
 
 
-def _forecast(engines: Sequence[Engine], planned: Sequence[Planned], place: Path) -> Forecast:
+def _forecast(engines: Sequence[Engine], planned: Sequence[Planned], place: Address) -> Forecast:
     todo = [each for each in planned if not each.is_done and each.error is None]
     rate = sum(map(measure_rate, engines)) if todo else 0.0
     megapixels = sum(each.megapixels for each in todo)
-    existing = next(path for path in (place, *place.absolute().parents) if path.exists())
     return Forecast(
         files=len(todo),
         megapixels=megapixels,
         rate=rate,
         seconds=megapixels / rate if todo else 0.0,
         bytes=sum(each.bytes for each in todo),
-        free_bytes=shutil.disk_usage(existing).free,
+        free_bytes=_free_bytes(place) if isinstance(place, Path) else None,
     )
+
+
+def _free_bytes(place: Path) -> int:
+    existing = next(path for path in (place, *place.absolute().parents) if path.exists())
+    return shutil.disk_usage(existing).free

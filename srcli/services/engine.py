@@ -17,6 +17,7 @@ from srcli.inference.rows import CroppedSink, RowSink, RowSource, WrappedSource
 from srcli.inference.run import enlarge, enlarge_together
 from srcli.services.devices import choose_device
 from srcli.services.network import LoadedNetwork
+from srcli.services.observer import EngineFacts
 
 LARGEST_BATCH = 8  # more tiles at once gain nothing on the cards of today
 
@@ -75,6 +76,17 @@ class Engine:
     def precision(self) -> Precision:
         """What the network computes in, as of now: the guard may have changed it."""
         return self.runner.precision
+
+    @property
+    def facts(self) -> EngineFacts:
+        """What a user is told of it."""
+        return EngineFacts(
+            name=self.loaded.name,
+            digest=self.loaded.digest,
+            scale=self.scale,
+            device=str(self.device),
+            precision=str(self.precision),
+        )
 
     def plan(self, height: int, width: int) -> Plan:
         """How an image of this size would be run now."""

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srcli.errors import ImageError
+from srcli.io import stores
+from srcli.io.addresses import Address
 from srcli.io.cache import sha256
 
 if TYPE_CHECKING:
@@ -51,20 +53,32 @@ def settings_of(engine: EngineOptions, picture: PictureOptions) -> Settings:
     return Settings(json.dumps(meant, sort_keys=True))
 
 
-def quick_content_of(path: Path) -> Content:
-    """Size and time of a file. Raises ImageError where it is gone."""
+def quick_content_of(source: Address) -> Content:
+    """Size and time of a file, size and version of an object. Raises ImageError where it is gone.
+
+    Of an object that a listing named, the listing has told it already.
+    """
+    if not isinstance(source, Path):
+        entry = stores.entry_at(source)
+        if entry is None:
+            raise ImageError(f"{source} does not exist", hint="check that it is still there")
+        return Content(bytes=entry.bytes, stamp=entry.stamp)
     try:
-        facts = path.stat()
+        facts = source.stat()
     except OSError as error:
         raise ImageError(
-            f"{path} cannot be looked at: {error.strerror}", hint="check that it is still there"
+            f"{source} cannot be looked at: {error.strerror}", hint="check that it is still there"
         ) from None
     return Content(bytes=facts.st_size, stamp=str(facts.st_mtime_ns))
 
 
-def content_of(path: Path) -> Content:
-    """Size, time and digest of a file; all of it is read. Raises ImageError where it cannot be."""
-    quick = quick_content_of(path)  # before: what is written meanwhile then shows as a change
+def content_of(path: Path, quick: Content | None = None) -> Content:
+    """Size, time and digest of a file; all of it is read. Raises ImageError where it cannot be.
+
+    `quick` is what is known of the object of which the file is a copy.
+    """
+    # Looked at before: what is written meanwhile then shows as a change.
+    quick = quick or quick_content_of(path)
     try:
         return Content(bytes=quick.bytes, stamp=quick.stamp, sha256=sha256(path))
     except OSError as error:

@@ -1,5 +1,7 @@
 """Which pictures a folder holds: walked once, in natural order, nothing read but names.
 
+Folders of a store are listed by services.store_folder, by the same rules.
+
 What is left out is left out for one of these reasons:
 
     hidden, or litter of an operating system            silently
@@ -18,10 +20,12 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from srcli.errors import ImageError
+from srcli.io.addresses import Address, relative_to
 from srcli.io.formats import format_of_name
+from srcli.services.fingerprint import Content
 
 LITTER = frozenset(
     ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "#recycle")
@@ -51,20 +55,21 @@ class WalkRules:
 class Found:
     """A picture to do: its path, and the folder it was found below (None: named by itself)."""
 
-    path: Path
-    root: Path | None = None
+    path: Address
+    root: Address | None = None
+    content: Content | None = field(default=None, compare=False)  # what the listing told of it
 
     @property
-    def below(self) -> Path:
+    def below(self) -> PurePath:
         """The folders between the root and the file."""
-        return self.path.parent.relative_to(self.root) if self.root else Path()
+        return relative_to(self.path, self.root).parent if self.root else PurePath()
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A place that could not be looked at."""
 
-    path: Path
+    path: Address
     error: ImageError
 
 
@@ -82,7 +87,7 @@ def survey(
     rules: WalkRules | None = None,
     *,
     avoid: Path | None = None,
-    results_in: Callable[[Path], frozenset[Path]] = lambda folder: frozenset(),
+    results_in: Callable[[Path], frozenset[Address]] = lambda folder: frozenset(),
 ) -> Survey:
     """Every picture among `inputs`, files and folders, each once.
 
@@ -98,7 +103,7 @@ def survey(
     return walk.survey()
 
 
-def natural_key(path: Path) -> list[list[tuple[str, int]]]:
+def natural_key(path: Address) -> list[list[tuple[str, int]]]:
     """Sorts as people count: `img2` before `img10`, whatever the case.
 
     >>> sorted(map(Path, ["img10", "Img2", "img1/b", "img1/a"]), key=natural_key)
@@ -116,16 +121,16 @@ def is_litter(name: str) -> bool:
     return name.startswith(".") or name.lower() in LITTER
 
 
-def is_named_like_picture(path: Path) -> bool:
+def is_named_like_picture(path: PurePath) -> bool:
     """Whether the suffix is that of a kind of picture that can be read."""
-    return format_of_name(path) is not None or path.suffix.lower() in OTHER_SUFFIXES
+    return format_of_name(Path(path)) is not None or path.suffix.lower() in OTHER_SUFFIXES
 
 
 @dataclass(slots=True)
 class _Walk:
     rules: WalkRules
     avoid: tuple[int, int] | None
-    results_in: Callable[[Path], frozenset[Path]]
+    results_in: Callable[[Path], frozenset[Address]]
     found: list[tuple[Found, str]] = field(default_factory=list)  # with the real path
     problems: list[Problem] = field(default_factory=list)
     passed_over: int = 0
@@ -192,11 +197,11 @@ class _Walk:
             self._enter(root, path)
 
     def _is_left_out(self, root: Path, entry: os.DirEntry[str]) -> bool:
-        return is_litter(entry.name) or _matches(self.rules.exclude, root, Path(entry.path))
+        return is_litter(entry.name) or _matches_in(self.rules.exclude, root, Path(entry.path))
 
     def _is_wanted(self, root: Path, path: Path) -> bool:
         if self.rules.include:
-            return _matches(self.rules.include, root, path)
+            return _matches_in(self.rules.include, root, path)
         return is_named_like_picture(path)
 
     def _report(self, path: Path, message: str) -> None:
@@ -204,8 +209,17 @@ class _Walk:
         self.problems.append(Problem(path, ImageError(message, hint=hint)))
 
 
-def _matches(globs: Sequence[str], root: Path, path: Path) -> bool:
-    below = path.relative_to(root).as_posix().lower()
+def _matches_in(globs: Sequence[str], root: Path, path: Path) -> bool:
+    return matches(globs, path.relative_to(root))
+
+
+def matches(globs: Sequence[str], path: PurePath) -> bool:
+    """Whether one of the globs names a path below the root.
+
+    >>> matches(["*.JPG"], PurePath("d/a.jpg")), matches(["d/*"], PurePath("d/a.jpg"))
+    (True, True)
+    """
+    below = path.as_posix().lower()
     name = path.name.lower()
     tidy = (glob.lower().removeprefix("./").rstrip("/") for glob in globs)
     return any(fnmatchcase(below if "/" in glob else name, glob) for glob in tidy)
@@ -219,7 +233,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     return facts.st_dev, facts.st_ino
 
 
-def _order(path: Path) -> tuple[list[list[tuple[str, int]]], str]:
+def _order(path: Address) -> tuple[list[list[tuple[str, int]]], str]:
     return natural_key(path), str(path)  # the second for names that differ only in case or zeros
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from srcli import __version__
 from srcli.errors import UsageError
+from srcli.io.addresses import Address, Remote
 from srcli.io.alpha import AlphaKind, AlphaMode
 from srcli.io.decoded import PIXEL_LIMIT
 from srcli.io.drift import ColorFix
@@ -21,6 +22,7 @@ from srcli.io.pictures import Picture, open_picture
 from srcli.io.profiles import IccMode
 from srcli.io.spool import MEMORY_LIMIT, Spool, SpoolDtype
 from srcli.io.vips import reading
+from srcli.services.depot import Slot
 from srcli.services.engine import Engine
 from srcli.services.rows import AlphaSource, ColourSource
 from srcli.services.sizes import TargetSize, passes_for
@@ -28,7 +30,7 @@ from srcli.services.targets import Place, Target, check_place, check_room, choos
 
 AHEAD_LIMIT = 256 << 20  # bytes of samples decoded before the network asks for them
 
-Source: TypeAlias = Path | BinaryIO
+Source: TypeAlias = Address | BinaryIO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,8 @@ class Job:
     write: WriteOptions
     notes: list[str]
     source: str = ""
-    target: Path | BinaryIO | None = None
+    target: Address | BinaryIO | None = None
+    file: Path | BinaryIO | None = None  # what is written: the target, or its room on this machine
     pages: int = 1  # that are written
     decode_seconds: float = 0.0
     network_seconds: float = 0.0
@@ -108,7 +111,7 @@ class Job:
     @property
     def folder(self) -> Path | None:
         """Where large spools go: to the disk that the result goes to. None: where $TMPDIR says."""
-        parent = self.target.parent if isinstance(self.target, Path) else None
+        parent = self.file.parent if isinstance(self.file, Path) else None
         beside = parent if parent is not None and parent.is_dir() else None
         return self.work_folder or beside
 
@@ -177,43 +180,68 @@ class Job:
 
 def name_of(source: Source) -> str:
     """What a source is called: its path, or `-` for a stream."""
-    return str(source) if isinstance(source, Path) else "-"
+    return str(source) if isinstance(source, Path | Remote) else "-"
 
 
-def open_job(engine: Engine, source: Source, target: Target, options: PictureOptions) -> Job:
-    """Read the header, settle size and place, and refuse now what could not be written later."""
+def open_job(
+    engine: Engine,
+    source: Source,
+    target: Target,
+    options: PictureOptions,
+    slot: Slot | None = None,
+) -> Job:
+    """Read the header, settle size and place, and refuse now what could not be written later.
+
+    `slot` is room on this machine for what comes from a store or goes to one.
+    """
+    path = source if isinstance(source, Path | Remote) else None
+    file = slot.fetch(path) if slot is not None and path is not None else source
+    assert not isinstance(file, Remote), "the address of a store needs a slot"
     started = perf_counter()
-    picture = open_picture(source, icc=options.icc, pixel_limit=options.max_pixels)
-    path = source if isinstance(source, Path) else None
+    picture = open_picture(
+        file, name=str(path) if path else None, icc=options.icc, pixel_limit=options.max_pixels
+    )
     height, width = options.size.resolve(picture.height, picture.width, engine.scale)
-    if isinstance(target, Path | Place):
+    if isinstance(target, Path | Remote | Place):
         factor = max(height / picture.height, width / picture.width)
         suffix = options.suffix if options.suffix is not None else f"_x{factor:.3g}"
         ending = path.suffix if path else ""
         target = settle(target, ending, options.format, suffix, picture.format)
-        check_place(path, target, overwrite=options.overwrite)
-    job = written_job(engine, picture, target, options)
+        if slot is None or not slot.is_elsewhere:  # else whoever is there looks
+            check_place(path, target, overwrite=options.overwrite)
+    job = written_job(engine, picture, target, options, slot)
     job.source = name_of(source)
     job.decode_seconds = perf_counter() - started
     return job
 
 
 def written_job(
-    engine: Engine, picture: Picture, target: Path | BinaryIO, options: PictureOptions
+    engine: Engine,
+    picture: Picture,
+    target: Address | BinaryIO,
+    options: PictureOptions,
+    slot: Slot | None = None,
 ) -> Job:
     """A job whose result goes into a file, which is known to hold it. Raises OutputError if not."""
-    named = target if isinstance(target, Path) else None
+    named = target if isinstance(target, Path | Remote) else None
     kind = choose_format(named, options.format, picture.format)
     job = plan_job(engine, picture, options, kind)
     job.target = target
+    job.file = slot.room_for(named) if slot is not None and named is not None else _here(target)
     job.pages = picture.pages if limits_of(kind).has_pages else 1
     with reading(picture.name):  # alpha is looked at, so pixels are decoded
         job.notes += check_target(
             kind, (job.height, job.width), picture.dtype, has_alpha=job.keeps_alpha, pages=job.pages
         )
-        if named is not None:
-            check_room(named, job.sample_bytes, kind)
+        if isinstance(job.file, Path):
+            check_room(job.file, job.sample_bytes, kind)
     return job
+
+
+def _here(target: Target) -> Path | BinaryIO:
+    """A target that needs no room on the way."""
+    assert not isinstance(target, Remote | Place), "a store needs a slot"
+    return target
 
 
 def plan_job(

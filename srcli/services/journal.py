@@ -1,7 +1,7 @@
 """What became of each picture of a folder, so that a second run goes on where the first ended.
 
-One SQLite file lies in the folder of the results. A row is one source under one group of settings
-and one network:
+It lies in the folder of the results, which may be one of a store (services.journal_home). A row is
+one source under one group of settings and one network:
 
     (no row) --begin--> running --done--> done       the output is whole and in its place
                            |------failed--> failed   with the reason; tried again next time
@@ -14,10 +14,9 @@ it, and a row that says `done` has its output. docs/reference/journal.md has the
 
 from __future__ import annotations
 
-import os
-import shutil
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -25,24 +24,14 @@ from threading import Lock
 from types import TracebackType
 from typing import Self, TypeAlias
 
-from filelock import FileLock
-
 from srcli.errors import OutputError, SrcliError
-from srcli.io.files import output_errors
+from srcli.io import stores
+from srcli.io.addresses import Address
 from srcli.services.fingerprint import Content, Settings, content_of, quick_content_of
-from srcli.services.journal_file import (
-    JOURNAL_NAME,
-    WORK_NAME,
-    Text,
-    open_database,
-    open_read_only,
-    partials_of,
-    plain,
-    take_lock,
-    to_path,
-    to_text,
-    translated,
-)
+from srcli.services.journal_file import JOURNAL_NAME, Text, address_in, plain, text_of, translated
+from srcli.services.journal_home import Home, home_of, real_path
+
+__all__ = ["JOURNAL_NAME", "Journal", "Row", "Status", "results_in"]
 
 _KEY = "source = ? AND settings = ? AND model = ?"
 _NOW = "changed = strftime('%Y-%m-%dT%H:%M:%fZ')"
@@ -63,10 +52,10 @@ class Status(StrEnum):
 class Row:
     """One picture as the journal knows it."""
 
-    source: Path
+    source: Address
     status: Status
     content: Content
-    output: Path | None
+    output: Address | None
     output_bytes: int | None
     error: str | None
     hint: str | None
@@ -79,83 +68,92 @@ class Journal:
     Several threads may use it. While it is open no other process can open it.
     """
 
-    _lock: FileLock | None  # None: only looked at
-
-    def __init__(self, folder: Path, settings: Settings, model: str) -> None:
+    def __init__(self, folder: Address, settings: Settings, model: str) -> None:
         """Open or make the journal in `folder`, which exists.
 
         Raises OutputError where another process holds it, where it is damaged or made by another
         version, or where the folder cannot be written; DiskFullError where the disk is full.
         """
-        self._lock = take_lock(folder)
+        self._prepare(home_of(folder), settings, model)
         try:
-            with translated(folder / JOURNAL_NAME):
-                database = open_database(folder / JOURNAL_NAME)
-                database.execute(
+            with self._safely():
+                self._database.execute(
                     "INSERT OR IGNORE INTO settings VALUES (?, ?)",
                     (settings.fingerprint, settings.meaning),
                 )
-            self._prepare(folder, settings, model, database)
             self._sweep()
         except BaseException:
-            self._lock.release()
+            self.close()
             raise
 
     @classmethod
-    def peek(cls, folder: Path, settings: Settings, model: str) -> Self | None:
+    def peek(cls, folder: Address, settings: Settings, model: str) -> Self | None:
         """An existing journal to look at, without the lock; None where there is none."""
-        path = folder / JOURNAL_NAME
-        if not path.is_file():
+        home = home_of(folder, read_only=True)
+        if not home.exists():
             return None
         journal = cls.__new__(cls)
-        journal._lock = None
-        with translated(path):
-            journal._prepare(folder, settings, model, open_read_only(path))
+        journal._prepare(home, settings, model, read_only=True)
         return journal
 
     def _prepare(
-        self, folder: Path, settings: Settings, model: str, database: sqlite3.Connection
+        self, home: Home, settings: Settings, model: str, *, read_only: bool = False
     ) -> None:
-        self.folder = folder
-        self._path = folder / JOURNAL_NAME
-        self._root = Path(os.path.realpath(folder))
+        self._home, self._is_read_only = home, read_only
         self._run = (settings.fingerprint, model)
-        self._database = database
         self._mutex = Lock()
+        with translated(str(home)):
+            self._database = home.open(self._mutex)
 
-    def finished(self, source: Path) -> Path | None:
-        """The output of a source that is done, unchanged, and still there; else None."""
+    def finished(self, source: Address, now: Content | None = None) -> Address | None:
+        """The output of a source that is done, unchanged, and still there; else None.
+
+        `now` is what the source is known to be. Without a digest it can only say that nothing was
+        written since; a file of this machine is then read, an object is not.
+        """
         row = self.row(source)
         if row is None or row.status is not Status.DONE or row.output is None:
             return None
-        if not _has_size(row.output, row.output_bytes):
+        if not self._has_size(row.output, row.output_bytes):
             return None
-        now = quick_content_of(source)
+        now = now or quick_content_of(source)
         if now.same_file(row.content):
             return row.output
-        if now.bytes != row.content.bytes or content_of(source).sha256 != row.content.sha256:
+        if now.bytes != row.content.bytes:
             return None
-        if self._lock is not None:
+        if now.sha256 is None and isinstance(source, Path):
+            now = content_of(source, now)
+        if now.sha256 is None or now.sha256 != row.content.sha256:
+            return None
+        if not self._is_read_only:
             self._change("stamp = ?", now.stamp, source=source)
         return row.output
 
-    def begin(self, source: Path, output: Path, *, overwrite: bool) -> Path | None:
-        """Write down that `source` is about to become `output`.
+    def begin(
+        self, source: Address, output: Address, content: Content | None = None, *, overwrite: bool
+    ) -> Address | None:
+        """Write down that `source` is about to become `output`; `sync` before it can appear.
 
-        When the same picture became that output under another path, and is not there any more,
-        the row moves with it and the finished output is returned: nothing is left to do.
+        `content` is the source's with its digest; without, a file of this machine is read. When
+        the same picture became that output under another path, and is not there any more, the row
+        moves with it and the finished output is returned: nothing is left to do.
 
         Raises OutputError where the output belongs to another picture, or to nobody and
         `overwrite` is not set.
         """
-        content = content_of(source)
-        with self._mutex, translated(self._path), self._database:
+        if content is None or content.sha256 is None:
+            assert isinstance(source, Path)
+            content = content_of(source, content)
+        exists = self._home.size(output, now=True) is not None
+        with self._safely(), self._database:
             self._database.execute("BEGIN IMMEDIATE")
-            if self._settle_owner(source, output, content, overwrite=overwrite):
+            if self._settle_owner(
+                source, output, content, may_replace=overwrite or not exists, overwrite=overwrite
+            ):
                 return output
             before = self._before(source)
             if before is not None and before.output != output:
-                _delete_replaced(before)
+                self._delete_replaced(before)
                 before = replace(before, output_bytes=None)
             self._database.execute(
                 "INSERT OR REPLACE INTO pictures (source, settings, model, bytes, stamp, sha256,"
@@ -163,20 +161,22 @@ class Journal:
                 " ?, ?, ?)",
                 (
                     *(*self._key(source), content.bytes, content.stamp, content.sha256),
-                    *(self._inside(output), before and before.output_bytes),
+                    *(self._home.inside(output), before and before.output_bytes),
                     before.tries + 1 if before else 1,
                 ),
             )
         return None
 
-    def done(self, source: Path, output: Path, seconds: float) -> None:
-        """The output is whole and in its place."""
+    def done(
+        self, source: Address, output: Address, seconds: float, size: int | None = None
+    ) -> None:
+        """The output is whole and in its place; of an object `size` says its bytes."""
         change = "status = 'done', output_bytes = ?, seconds = ?, error = NULL, hint = NULL"
-        self._change(change, output.stat().st_size, seconds, source=source)
+        self._change(change, self._home.added(output, size), seconds, source=source)
 
-    def failed(self, source: Path, error: SrcliError) -> None:
+    def failed(self, source: Address, error: SrcliError) -> None:
         """The source could not be done, and why."""
-        with self._mutex, translated(self._path):
+        with self._safely():
             self._database.execute(
                 "INSERT INTO pictures (source, settings, model, status, error, hint)"
                 " VALUES (?, ?, ?, 'failed', ?, ?) ON CONFLICT DO UPDATE SET"
@@ -185,30 +185,29 @@ class Journal:
                 (*self._key(source), plain(str(error)), plain(error.hint)),
             )
 
-    def stopped(self, source: Path) -> None:
+    def stopped(self, source: Address) -> None:
         """The source was given up because the run was ended."""
         self._change("status = 'stopped'", source=source)
 
-    def row(self, source: Path) -> Row | None:
+    def sync(self) -> None:
+        """Return when all that was written down so far outlives a kill. Raises OutputError.
+
+        In a folder of this machine it does at once; in a store this is one object for all.
+        """
+        self._home.sync()
+
+    def row(self, source: Address) -> Row | None:
         """What the journal knows of a source under this run's settings."""
-        with self._mutex, translated(self._path):
+        with self._safely():
             return self._before(source)
 
-    def work_folder(self) -> Path:
+    def work_folder(self) -> Path | None:
         """A folder for large things on the way; removed with all that a kill left in it."""
-        folder = self.folder / WORK_NAME
-        with output_errors(folder):
-            folder.mkdir(exist_ok=True)
-        return folder
+        return self._home.work_folder()
 
     def close(self) -> None:
         """Give the journal back."""
-        with self._mutex:
-            if self._lock is not None:
-                shutil.rmtree(self.folder / WORK_NAME, ignore_errors=True)
-            self._database.close()
-            if self._lock is not None:
-                self._lock.release()
+        self._home.close(self._database)
 
     def __enter__(self) -> Self:
         return self
@@ -223,17 +222,20 @@ class Journal:
 
     def _sweep(self) -> None:
         """Remove what a killed run left half written, and only that: it is named by a row."""
-        with self._mutex, translated(self._path):
+        with self._safely():
             left = self._database.execute(
                 "SELECT output FROM pictures WHERE status = 'running' AND output IS NOT NULL"
             ).fetchall()
-        shutil.rmtree(self.folder / WORK_NAME, ignore_errors=True)
-        for (output,) in left:
-            for partial in partials_of(self.folder / to_path(output)):
-                partial.unlink(missing_ok=True)
+        self._home.sweep([self._home.outside(output) for (output,) in left])
 
     def _settle_owner(
-        self, source: Path, output: Path, content: Content, *, overwrite: bool
+        self,
+        source: Address,
+        output: Address,
+        content: Content,
+        *,
+        may_replace: bool,
+        overwrite: bool,
     ) -> bool:
         """Whether the output is already this picture's, done under a path it had before.
 
@@ -242,19 +244,18 @@ class Journal:
         owners = self._database.execute(
             "SELECT source, settings, model, status, sha256, output_bytes FROM pictures"
             " WHERE output = ?",
-            (self._inside(output),),
+            (self._home.inside(output),),
         ).fetchall()
         key = self._key(source)
-        may_replace = overwrite or not output.exists()
         for path, settings, model, status, digest, size in owners:
-            is_moved = digest == content.sha256 and not to_path(path).exists()
-            if status != Status.RUNNING and not _has_size(output, size):
+            is_moved = digest == content.sha256 and not _exists(address_in(path))
+            if status != Status.RUNNING and not self._has_size(output, size):
                 continue  # gone, or changed by somebody since
             if path == key[0] or is_moved:
                 may_replace = True
             elif not overwrite:
                 raise OutputError(
-                    f"{output} is the result of another picture, {to_path(path)}",
+                    f"{output} is the result of another picture, {address_in(path)}",
                     hint="choose another --suffix or --output, or use --overwrite",
                 )
             if is_moved and (settings, model, status) == (*self._run, Status.DONE):
@@ -265,18 +266,19 @@ class Journal:
             what = "was changed since srcli wrote it" if was_ours else "exists already"
             raise OutputError(f"{output} {what}", hint="use --overwrite to replace it")
         self._database.execute(
-            f"DELETE FROM pictures WHERE output = ? AND NOT ({_KEY})", (self._inside(output), *key)
+            f"DELETE FROM pictures WHERE output = ? AND NOT ({_KEY})",
+            (self._home.inside(output), *key),
         )
         return False
 
-    def _adopt(self, before: Key, source: Path, content: Content) -> None:
+    def _adopt(self, before: Key, source: Address, content: Content) -> None:
         self._database.execute(f"DELETE FROM pictures WHERE {_KEY}", self._key(source))
         self._database.execute(
             f"UPDATE pictures SET source = ?, stamp = ?, {_NOW} WHERE {_KEY}",
             (self._key(source)[0], content.stamp, *before),
         )
 
-    def _before(self, source: Path) -> Row | None:
+    def _before(self, source: Address) -> Row | None:
         found = self._database.execute(
             "SELECT source, status, bytes, stamp, sha256, output, output_bytes, error, hint,"
             f" tries FROM pictures WHERE {_KEY}",
@@ -286,63 +288,63 @@ class Journal:
             return None
         path, status, size, stamp, digest, output, output_bytes, error, hint, tries = found
         return Row(
-            source=to_path(path),
+            source=address_in(path),
             status=Status(status),
             content=Content(bytes=size, stamp=stamp, sha256=digest),
-            output=None if output is None else self.folder / to_path(output),
+            output=None if output is None else self._home.outside(output),
             output_bytes=output_bytes,
             error=error,
             hint=hint,
             tries=tries,
         )
 
-    def _change(self, change: str, *values: str | int | float | None, source: Path) -> None:
-        with self._mutex, translated(self._path):
+    def _change(self, change: str, *values: str | int | float | None, source: Address) -> None:
+        with self._safely():
             self._database.execute(
                 f"UPDATE pictures SET {change}, {_NOW} WHERE {_KEY}", (*values, *self._key(source))
             )
 
-    def _key(self, source: Path) -> Key:
-        return to_text(_real(source)), *self._run
+    def _key(self, source: Address) -> Key:
+        return text_of(real_path(source) if isinstance(source, Path) else source), *self._run
 
-    def _inside(self, output: Path) -> Text:
-        """An output as it lies below the journal's folder, so that the folder can move."""
-        real = _real(output)
-        return to_text(real.relative_to(self._root) if real.is_relative_to(self._root) else real)
+    def _delete_replaced(self, before: Row) -> None:
+        """A changed source may get another name (x3.1, not x2.5): its old result goes."""
+        if before.output is not None and self._has_size(before.output, before.output_bytes):
+            self._home.delete(before.output)
+
+    def _has_size(self, output: Address, size: int | None) -> bool:
+        found = self._home.size(output)
+        return found is not None and found == size
+
+    @contextmanager
+    def _safely(self) -> Iterator[None]:
+        with self._mutex, translated(str(self._home)):
+            yield
 
 
-def results_in(folder: Path) -> frozenset[Path]:
-    """The real paths of all results that a journal in `folder` names; none where there is none.
+def results_in(folder: Address) -> frozenset[Address]:
+    """The results that a journal in `folder` names, by their real paths; none where there is none.
 
     Read without the lock. A file that is no journal names nothing.
     """
-    path = folder / JOURNAL_NAME
-    if not path.is_file():
+    home = home_of(folder, read_only=True)
+    if not home.exists():
         return frozenset()
     try:
-        with closing(open_read_only(path)) as database:
+        database = home.open(Lock())
+        try:
             outputs = database.execute(
                 "SELECT output FROM pictures WHERE output IS NOT NULL"
             ).fetchall()
+        finally:
+            home.close(database)
     except sqlite3.DatabaseError:  # told when somebody opens it to write
         return frozenset()
-    root = Path(os.path.realpath(folder))
-    return frozenset(root / to_path(output) for (output,) in outputs)
+    outside = (home.outside(output) for (output,) in outputs)
+    return frozenset(real_path(each) if isinstance(each, Path) else each for each in outside)
 
 
-def _real(path: Path) -> Path:
-    """The path without links above it; a link itself keeps its name."""
-    return Path(os.path.realpath(path.parent), path.name)
-
-
-def _delete_replaced(before: Row) -> None:
-    """A changed source may get another name (x3.1, not x2.5): its old result goes."""
-    if before.output is not None and _has_size(before.output, before.output_bytes):
-        before.output.unlink(missing_ok=True)
-
-
-def _has_size(path: Path, size: int | None) -> bool:
-    try:
-        return path.stat().st_size == size
-    except OSError:
-        return False
+def _exists(source: Address) -> bool:
+    if isinstance(source, Path):
+        return source.exists()
+    return stores.entry_at(source) is not None

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from filelock import FileLock, Timeout
 
 from srcli.errors import DiskFullError, OutputError
+from srcli.io.addresses import Address, address_of, is_remote
 
 JOURNAL_NAME = ".srcli-journal.sqlite"
 LOCK_NAME = ".srcli-journal.lock"
@@ -60,12 +61,16 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None)
 
 
-def open_database(path: Path) -> sqlite3.Connection:
-    """The journal at `path`, made if need be. Raises OutputError where its schema is another."""
+def open_database(path: Path, *, is_index: bool = False) -> sqlite3.Connection:
+    """The journal at `path`, made if need be. Raises OutputError where its schema is another.
+
+    An index is made anew by each run, so it need not outlive anything.
+    """
     database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")  # a row must outlive a power cut, too
+        database.execute(f"PRAGMA journal_mode = {'MEMORY' if is_index else 'WAL'}")
+        # A row must outlive a power cut, too.
+        database.execute(f"PRAGMA synchronous = {'OFF' if is_index else 'FULL'}")
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if version == 0:
             database.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
@@ -81,7 +86,7 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(path: Path | str) -> Iterator[None]:
     """What SQLite says about the file, in our words. A mistake in our SQL stays a bug."""
     try:
         yield
@@ -127,6 +132,16 @@ def to_text(path: Path) -> Text:
 def to_path(text: Text) -> Path:
     """The path that `to_text` made a value of."""
     return Path(os.fsdecode(text))
+
+
+def text_of(address: Address) -> Text:
+    """A path or the address of a store as SQLite keeps it."""
+    return to_text(address) if isinstance(address, Path) else str(address)
+
+
+def address_in(text: Text) -> Address:
+    """What `text_of` made a value of."""
+    return address_of(text) if isinstance(text, str) and is_remote(text) else to_path(text)
 
 
 def is_text(text: str) -> bool:

@@ -1,54 +1,55 @@
 """The folder's production line: decode, network and encode of different pictures at once.
 
+    [fetch] -> decode -> network -> encode -> [store]      the outer two only where stores are
+
 A picture that fails, ends with its reason, and the others go on. What every picture holds in
 memory is counted at a gate, so that a folder needs what its largest picture needs, or the gate's
-limit, whichever is more.
+limit, whichever is more. What lies on the disk on its way is bounded by the threads and queues.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import psutil
 
-from srcli.errors import DiskFullError, SrcliError
+from srcli.io.addresses import Remote
+from srcli.services.clerk import Case, Clerk, Outcome
 from srcli.services.cores import Cores, core_count
+from srcli.services.depot import Depot
 from srcli.services.engine import LARGEST_BATCH, Engine
+from srcli.services.fingerprint import content_of
 from srcli.services.gate import Gate
 from srcli.services.job import Job, PictureOptions, open_job, read_ahead
 from srcli.services.observer import Observer
 from srcli.services.pipeline import GroupStage, Stage, run_stages
-from srcli.services.stop import Stop, StoppedError
+from srcli.services.stop import Stop
 from srcli.services.tasks import Task
-from srcli.services.upscale import UpscaleReport, finish_job, run_job, run_together
+from srcli.services.upscale import (
+    UpscaleReport,
+    finish_job,
+    run_job,
+    run_together,
+    store_result,
+)
 
 LEAST_GATE, MOST_GATE = 256 << 20, 2 << 30  # bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How one input ended: with a report, with the error that stopped it, or done before."""
-
-    source: str
-    report: UpscaleReport | None = None
-    error: SrcliError | None = None
-    skipped: str | None = None  # the output of an earlier run
+CARRIERS = 8  # threads that wait for a store, on each side
 
 
 @dataclass(slots=True)
-class Parcel:
+class Parcel(Case):
     """A task on the line."""
 
-    task: Task
     job: Job | None = None
     engine: Engine | None = None  # that ran it
     threads: int = 1  # of torch, that it was run with
+    gate: Gate | None = None
     held: int | None = None  # bytes at the gate
-    has_begun: bool = False  # in the journal
-    outcome: Outcome | None = None  # None at the end: given up
+    report: UpscaleReport | None = None  # of a result that is not yet in its store
 
     @property
     def shape(self) -> tuple[int, int, int] | None:
@@ -60,6 +61,23 @@ class Parcel:
         """Height and width of its picture."""
         assert self.job is not None
         return self.job.picture.height, self.job.picture.width
+
+    def free(self) -> None:
+        if self.job is not None:
+            self.job.close()
+            self.job = None
+        if self.held is not None and self.gate is not None:
+            self.gate.leave(self.held)
+            self.held = None
+        self.slot.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Carrying:
+    """Whether pictures come from stores, and go to them."""
+
+    fetches: bool = False
+    stores: bool = False
 
 
 class Line:
@@ -73,34 +91,43 @@ class Line:
         stop: Stop,
         *,
         fail_fast: bool = False,
+        carrying: Carrying | None = None,
     ) -> None:
-        self._engines, self._options, self._observer = engines, options, observer
-        self._stop, self._is_strict = stop, fail_fast
+        self._engines, self._observer, self._stop = engines, observer, stop
+        self._clerk = Clerk(options, stop, fail_fast)
+        self._carrying = carrying or Carrying()
         self._gate = Gate(gate_limit())
         is_on_cpu = len(engines) == 1 and engines[0].device.type == "cpu"
         self._cores = Cores() if is_on_cpu else None
-        self._bugs: list[Exception] = []
 
     def outcomes(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
         """Each task's outcome, as they end; those given up after `stop` have none.
 
         Raises the first bug met, after everything else was done.
         """
-        codecs = codec_threads(core_count())
-        stages: list[Stage[Parcel] | GroupStage[Parcel]] = [
-            Stage("decode", [partial(self._guard, self._decode)] * codecs.decode),
-            self._network_stage(),
-            Stage("encode", [partial(self._guard, self._encode)] * codecs.encode),
-        ]
         try:
-            for parcel in run_stages(map(Parcel, tasks), stages, self._stop):
-                if parcel.outcome is not None:
-                    yield parcel.outcome
+            with Depot() as depot:
+                parcels = (Parcel(task, depot.slot()) for task in tasks)
+                for parcel in run_stages(parcels, self._stages(), self._stop):
+                    if parcel.outcome is not None:
+                        yield parcel.outcome
         finally:
             if self._cores is not None:
                 self._cores.restore()
-        if self._bugs:
-            raise self._bugs[0]
+        if self._clerk.bugs:
+            raise self._clerk.bugs[0]
+
+    def _stages(self) -> list[Stage[Parcel] | GroupStage[Parcel]]:
+        codecs = codec_threads(core_count())
+        fetch = Stage("fetch", self._crew(self._fetch, CARRIERS))
+        store = Stage("store", self._crew(self._store, CARRIERS), queue=codecs.encode)
+        return [
+            *([fetch] if self._carrying.fetches else []),
+            Stage("decode", self._crew(self._decode, codecs.decode)),
+            self._network_stage(),
+            Stage("encode", self._crew(self._encode, codecs.encode)),
+            *([store] if self._carrying.stores else []),
+        ]
 
     def _network_stage(self) -> GroupStage[Parcel]:
         is_grouping = any(engine.groups for engine in self._engines)
@@ -120,51 +147,49 @@ class Line:
                 for parcel in parcels:
                     parcel.engine = engine
                 return parcels
-        alone = partial(self._guard, partial(self._enlarge, engine))
+        alone = self._worker(partial(self._enlarge, engine))
         return [parcel for parcel in parcels if alone(parcel)]
 
-    def _guard(self, step: Callable[[Parcel], bool], parcel: Parcel) -> bool:
-        """Run one step; whatever ends the parcel here also frees what it holds."""
-        try:
-            if step(parcel):
-                return True
-        except StoppedError:
-            self._give_up(parcel)
-        except SrcliError as error:
-            self._fail(parcel, error)
-        except Exception as bug:  # not hidden: raised when the other pictures are done
-            self._bugs.append(bug)
-            message = f"{parcel.task.name}: {type(bug).__name__}: {bug}"
-            self._fail(parcel, SrcliError(message, hint="this is a bug of srcli: please report it"))
-        self._free(parcel)
-        return False
+    def _crew(self, step: Callable[[Parcel], bool], size: int) -> list[Callable[[Parcel], bool]]:
+        return [self._worker(step)] * size
+
+    def _worker(self, step: Callable[[Parcel], bool]) -> Callable[[Parcel], bool]:
+        return partial(self._clerk.guard, step)
+
+    def _fetch(self, parcel: Parcel) -> bool:
+        """Bring an object here, unless it is done already."""
+        if self._clerk.is_done(parcel):
+            return False
+        self._clerk.go_on_or_stop()
+        if isinstance(parcel.task.source, Remote):
+            known = parcel.task.content
+            parcel.slot.fetch(parcel.task.source, known.bytes if known else None)
+        return True
 
     def _decode(self, parcel: Parcel) -> bool:
-        task, journal = parcel.task, parcel.task.journal
-        if task.problem is not None:
-            raise task.problem
-        options = self._options
-        if journal is not None and isinstance(task.source, Path):
-            before = None if options.overwrite else journal.finished(task.source)
-            if before is not None:
-                return self._skip(parcel, before)
-            options = replace(options, overwrite=True)  # the journal knows what may be replaced
-        job = parcel.job = open_job(self._engines[0], task.source, task.target, options)
-        if journal is not None and isinstance(task.source, Path) and isinstance(job.target, Path):
-            before = journal.begin(task.source, job.target, overwrite=self._options.overwrite)
-            if before is not None:
-                return self._skip(parcel, before)
-            parcel.has_begun = True
-            job.work_folder = journal.work_folder()
+        source = parcel.task.source
+        if not self._carrying.fetches and self._clerk.is_done(parcel):
+            return False
+        if isinstance(source, Remote) and parcel.task.journal is not None:
+            content = content_of(parcel.slot.fetch(source), parcel.content)
+            if self._clerk.is_done(parcel, content):
+                return False
+        options = self._clerk.options_for(parcel)
+        engine = self._engines[0]
+        job = parcel.job = open_job(engine, source, parcel.task.target, options, parcel.slot)
+        if isinstance(job.target, Path | Remote) and not self._clerk.begins(parcel, job.target):
+            return False
+        if parcel.task.journal is not None:
+            job.work_folder = parcel.task.journal.work_folder()
         self._gate.enter(job.held_bytes)
-        parcel.held = job.held_bytes
-        self._go_on_or_stop()
+        parcel.gate, parcel.held = self._gate, job.held_bytes
+        self._clerk.go_on_or_stop()
         read_ahead(job)
         return True
 
     def _enlarge(self, engine: Engine, parcel: Parcel) -> bool:
         assert parcel.job is not None
-        self._go_on_or_stop()
+        self._clerk.go_on_or_stop()
         parcel.engine = engine
         if self._cores is not None:
             parcel.threads = self._cores.give()
@@ -174,45 +199,19 @@ class Line:
     def _encode(self, parcel: Parcel) -> bool:
         """What the network has done is written even while the run is being stopped."""
         assert parcel.job is not None and parcel.engine is not None
-        report = finish_job(parcel.engine, parcel.job)
+        report = parcel.report = finish_job(parcel.engine, parcel.job)
         if self._cores is not None:
             codecs = report.decode_seconds + report.encode_seconds
             self._cores.count(network=report.network_seconds, threads=parcel.threads, codecs=codecs)
-        journal = parcel.task.journal
-        if journal is not None and isinstance(parcel.task.source, Path):
-            journal.done(parcel.task.source, Path(report.output), report.seconds)
-        parcel.outcome = Outcome(source=parcel.task.name, report=report)
+        return self._carrying.stores or self._store(parcel)
+
+    def _store(self, parcel: Parcel) -> bool:
+        assert parcel.job is not None and parcel.report is not None
+        if parcel.task.journal is not None:
+            parcel.task.journal.sync()
+        store_result(parcel.job)
+        self._clerk.done(parcel, parcel.report)
         return False
-
-    def _skip(self, parcel: Parcel, output: Path) -> bool:
-        parcel.outcome = Outcome(source=parcel.task.name, skipped=str(output))
-        return False
-
-    def _fail(self, parcel: Parcel, error: SrcliError) -> None:
-        parcel.outcome = Outcome(source=parcel.task.name, error=error)
-        is_full = isinstance(error, DiskFullError)
-        if self._is_strict or is_full:
-            self._stop.set()
-        journal = parcel.task.journal
-        if journal is not None and isinstance(parcel.task.source, Path) and not is_full:
-            journal.failed(parcel.task.source, error)
-
-    def _give_up(self, parcel: Parcel) -> None:
-        journal = parcel.task.journal
-        if parcel.has_begun and journal is not None and isinstance(parcel.task.source, Path):
-            journal.stopped(parcel.task.source)
-
-    def _free(self, parcel: Parcel) -> None:
-        if parcel.job is not None:
-            parcel.job.close()
-            parcel.job = None
-        if parcel.held is not None:
-            self._gate.leave(parcel.held)
-            parcel.held = None
-
-    def _go_on_or_stop(self) -> None:
-        if self._stop.is_set():
-            raise StoppedError
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,18 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TypeAlias
 
+from srcli.errors import ImageError
+from srcli.io import stores
+from srcli.io.addresses import Address
 from srcli.io.formats import HEAD_BYTES, PictureFormat, format_of_name, sniff
 from srcli.services.folder import Found
 from srcli.services.targets import Place, ending_for
 
-Key: TypeAlias = tuple[Path, str, str]  # folder, stem and ending of a result, without case
+Key: TypeAlias = tuple[Address, str, str]  # folder, stem and ending of a result, without case
 
 
 def mirror(
-    found: Sequence[Found], output: Path | None, kind: PictureFormat | None = None
+    found: Sequence[Found], output: Address | None, kind: PictureFormat | None = None
 ) -> list[Place]:
     """A place for each picture, in the tree below `output`, or beside it where that is None.
 
@@ -41,7 +44,7 @@ def mirror(
     return _numbered(distinct, _keys(found, distinct, kind))
 
 
-def _folder(one: Found, output: Path | None, roots: dict[Path, str]) -> Path:
+def _folder(one: Found, output: Address | None, roots: dict[Address, str]) -> Address:
     if output is None:
         return one.path.parent
     if one.root is None:
@@ -49,16 +52,20 @@ def _folder(one: Found, output: Path | None, roots: dict[Path, str]) -> Path:
     return output / roots[one.root] / one.below
 
 
-def _folder_names(roots: set[Path]) -> dict[Path, str]:
+def _folder_names(roots: set[Address]) -> dict[Address, str]:
     """The folder below the output for each input folder: none for an only one."""
     if len(roots) < 2:
         return dict.fromkeys(roots, "")
-    names: dict[Path, str] = {}
-    for root in sorted(roots):
+    names: dict[Address, str] = {}
+    for root in sorted(roots, key=str):
         taken = {name.casefold() for name in names.values()}
-        candidates = _numbers(root.resolve().name or "root")
+        candidates = _numbers(_name(root) or "root")
         names[root] = next(name for name in candidates if name.casefold() not in taken)
     return names
+
+
+def _name(root: Address) -> str:
+    return root.resolve().name if isinstance(root, Path) else root.name
 
 
 def _keys(found: Sequence[Found], places: Sequence[Place], kind: PictureFormat | None) -> list[Key]:
@@ -74,16 +81,18 @@ def _key(place: Place, ending: str) -> Key:
     return place.folder, place.stem.casefold(), ending.casefold()
 
 
-def _ending(path: Path, kind: PictureFormat | None, look: bool) -> str:
-    wanted = kind or (_really(path) if look else None) or format_of_name(path)
+def _ending(path: Address, kind: PictureFormat | None, look: bool) -> str:
+    wanted = kind or (_really(path) if look else None) or format_of_name(Path(path.name))
     return ending_for(path.suffix, wanted or PictureFormat.OTHER)
 
 
-def _really(path: Path) -> PictureFormat | None:
+def _really(path: Address) -> PictureFormat | None:
     try:
+        if not isinstance(path, Path):
+            return sniff(stores.read(path, HEAD_BYTES))
         with path.open("rb") as file:
             return sniff(file.read(HEAD_BYTES))
-    except OSError:  # told when the picture's turn comes
+    except (OSError, ImageError):  # told when the picture's turn comes
         return None
 
 

@@ -79,9 +79,18 @@ def blend(first: LoadedNetwork, second: LoadedNetwork, share: float) -> LoadedNe
     first.network.load_state_dict(mixed)
     return LoadedNetwork(
         network=first.network,
-        name=f"{first.name}+{second.name}={share:g}",
-        digest=f"{first.digest}+{second.digest}={share:g}",
+        name=blended_name(first.name, second.name, share=share),
+        digest=blended_name(first.digest, second.digest, share=share),
     )
+
+
+def blended_name(*names: str, share: float) -> str:
+    """What one set of weights, or a blend of two, is called.
+
+    >>> blended_name("a", share=0), blended_name("a", "b", share=0.3)
+    ('a', 'a+b=0.3')
+    """
+    return names[0] if len(names) == 1 else f"{names[0]}+{names[1]}={share:g}"
 
 
 def parse_blend(text: str) -> tuple[str, float]:

@@ -23,6 +23,17 @@ class Progress:
     megapixels: float  # of network input, in all passes and pages
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineFacts:
+    """A network on a device, wherever that is."""
+
+    name: str
+    digest: str
+    scale: int
+    device: str
+    precision: str  # at first: the guard may change it
+
+
 class Observer:
     """Hears everything and does nothing; override what you want to know.
 
@@ -34,7 +45,7 @@ class Observer:
     def weights_event(self, event: Event) -> None:
         """Weights are being fetched, or a source failed."""
 
-    def engine_ready(self, engine: Engine) -> None:
+    def engine_ready(self, engine: EngineFacts) -> None:
         """The network is loaded; once for each device."""
 
     def listed(self, sources: Sequence[str]) -> None:

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from srcli.errors import ImageError, UnavailableWeightsError, UsageError
+from srcli.io import stores
+from srcli.io.addresses import Address, Remote, address_of
 from srcli.io.sources.network import is_offline
+from srcli.services.cluster.options import ClusterOptions
 from srcli.services.devices import expand_devices
 from srcli.services.engine import Engine, EngineOptions
 from srcli.services.job import PictureOptions
@@ -22,7 +25,7 @@ from srcli.services.network import (
 )
 from srcli.services.observer import Observer
 from srcli.services.targets import is_folder
-from srcli.services.tasks import FolderOptions
+from srcli.services.tasks import FolderOptions, is_folder_input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,7 @@ class UpscaleRequest:
     engine: EngineOptions = field(default_factory=EngineOptions)
     picture: PictureOptions = field(default_factory=PictureOptions)
     folder: FolderOptions = field(default_factory=FolderOptions)
+    cluster: ClusterOptions | None = None  # None: this machine does it
 
 
 def load_engines(request: UpscaleRequest, observer: Observer) -> list[Engine]:
@@ -48,21 +52,27 @@ def load_engines(request: UpscaleRequest, observer: Observer) -> list[Engine]:
         own = replace(loaded, network=copy.deepcopy(loaded.network)) if engines else loaded
         options = replace(request.engine, device=device)
         engines.append(Engine(own, options, on_note=observer.note))
-        observer.engine_ready(engines[-1])
+        observer.engine_ready(engines[-1].facts)
     return engines
 
 
-def check_sources(sources: Sequence[Path], output: str | None, folder: FolderOptions) -> None:
+def check_sources(sources: Sequence[Address], output: str | None, folder: FolderOptions) -> None:
     """Refuse what cannot work for any input before weights are fetched for it."""
-    has_folder = any(source.is_dir() for source in sources)
+    has_folder = any(map(is_folder_input, sources))
+    target = None if output is None else address_of(output)
+    if isinstance(target, Remote):
+        stores.check_writable(target)
+    if folder.watch and not all(isinstance(source, Path) for source in sources):
+        raise UsageError("a store cannot be watched", hint="run the same command now and then")
     if len(sources) > 1 and not has_folder and output is not None and not is_folder(output):
         raise UsageError(
             f"{len(sources)} pictures cannot all become {output}",
             hint="name a folder with --output, ending in a slash",
         )
-    if len(sources) == 1 and not sources[0].exists():
-        hint = f"look in {sources[0].parent.resolve()} for how it is spelled"
-        raise ImageError(f"{sources[0]} does not exist", hint=hint)
+    for source in sources if len(sources) == 1 else ():
+        if isinstance(source, Path) and not source.exists():
+            hint = f"look in {source.parent.resolve()} for how it is spelled"
+            raise ImageError(f"{source} does not exist", hint=hint)
     if has_folder:
         _check_folder(output, folder)
     elif folder.watch:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 from srcli.errors import DiskFullError, OutputError, UsageError
+from srcli.io import stores
+from srcli.io.addresses import Address, Remote, address_of, is_remote
 from srcli.io.formats import PictureFormat, format_of_name
 
 
@@ -16,39 +18,45 @@ from srcli.io.formats import PictureFormat, format_of_name
 class Place:
     """A folder and the start of a name; the end follows from the result's size and format."""
 
-    folder: Path
+    folder: Address
     stem: str
 
 
-Target: TypeAlias = Path | Place | BinaryIO
+Target: TypeAlias = Address | Place | BinaryIO
 
 
 def is_folder(output: str) -> bool:
-    """Whether an output names a folder: it ends in a slash, is one already, or has no suffix."""
+    """Whether an output names a folder: it ends in a slash, is one already, or has no suffix.
+
+    No store is asked.
+    """
+    if is_remote(output):
+        return output.endswith("/") or not address_of(output).suffix
     path = Path(output)
     return output.endswith(("/", os.sep)) or path.is_dir() or not path.suffix
 
 
-def target_of(source: Path, output: str | None) -> Path | Place:
+def target_of(source: Address, output: str | None) -> Address | Place:
     """What `output` means for one source: that file, a place in that folder, or one beside it."""
     if output is None:
         return Place(source.parent, source.stem)
-    return Place(Path(output), source.stem) if is_folder(output) else Path(output)
+    place = address_of(output)
+    return Place(place, source.stem) if is_folder(output) else place
 
 
 def settle(
-    target: Path | Place,
+    target: Address | Place,
     source_suffix: str,
     kind: PictureFormat | None,
     suffix: str,
     read: PictureFormat,
-) -> Path:
+) -> Address:
     """The file for the result: `target` itself, or `photo_x4.png` at its place.
 
     The ending follows `kind`, else it stays the source's when that is what the picture really is
     (`read`).
     """
-    if isinstance(target, Path):
+    if not isinstance(target, Place):
         return target
     return target.folder / f"{target.stem}{suffix}{ending_for(source_suffix, kind or read)}"
 
@@ -64,13 +72,13 @@ def ending_for(source_suffix: str, wanted: PictureFormat) -> str:
 
 
 def choose_format(
-    target: Path | None, kind: PictureFormat | None, read: PictureFormat
+    target: Address | None, kind: PictureFormat | None, read: PictureFormat
 ) -> PictureFormat:
     """What is written: what was asked for, else what the name says, else what was read.
 
     Raises UsageError when the name and the asked format contradict each other.
     """
-    named = format_of_name(target) if target is not None else None
+    named = format_of_name(Path(target.name)) if target is not None else None
     if kind is not None and named is not None and named is not kind:
         raise UsageError(
             f"{target} is no name for a {kind.upper()} file",
@@ -110,8 +118,20 @@ def check_room(target: Path, sample_bytes: int, kind: PictureFormat) -> None:
         )
 
 
-def check_place(source: Path | None, target: Path, *, overwrite: bool) -> None:
+def check_place(source: Address | None, target: Address, *, overwrite: bool) -> None:
     """Raise OutputError when the file cannot or must not be written."""
+    if isinstance(target, Path):
+        _check_path(source if isinstance(source, Path) else None, target, overwrite)
+        return
+    if source == target:
+        raise OutputError(
+            f"{target} is the input itself", hint="name another output with --output or --suffix"
+        )
+    if not overwrite and stores.entry_at(target) is not None:
+        raise OutputError(f"{target} exists already", hint="use --overwrite to replace it")
+
+
+def _check_path(source: Path | None, target: Path, overwrite: bool) -> None:
     if source is not None and target.exists() and target.samefile(source):
         raise OutputError(
             f"{target} is the input itself", hint="name another output with --output or --suffix"
@@ -130,8 +150,14 @@ def check_place(source: Path | None, target: Path, *, overwrite: bool) -> None:
         )
 
 
-def make_folder(folder: Path) -> None:
-    """Make the folder and those above it. Raises OutputError where the system refuses."""
+def make_folder(folder: Address) -> None:
+    """Make the folder and those above it. Raises OutputError where the system refuses.
+
+    Stores have no folders to make.
+    """
+    if isinstance(folder, Remote):
+        stores.check_writable(folder)
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

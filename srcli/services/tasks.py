@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from srcli.errors import ImageError, SrcliError
+from srcli.io import stores
+from srcli.io.addresses import Address, Remote
 from srcli.io.formats import PictureFormat
-from srcli.services.fingerprint import Settings
-from srcli.services.folder import Found, Survey, WalkRules, survey
+from srcli.services.fingerprint import Content, Settings
+from srcli.services.folder import (
+    Found,
+    Survey,
+    WalkRules,
+    is_named_like_picture,
+    natural_key,
+    survey,
+)
 from srcli.services.job import Source, name_of
 from srcli.services.journal import Journal, results_in
+from srcli.services.manifest import is_manifest, read_manifest
 from srcli.services.mirror import mirror
+from srcli.services.store_folder import pictures_below
 from srcli.services.targets import Place, Target, make_folder
 
 
@@ -38,6 +49,7 @@ class Task:
 
     source: Source
     target: Target
+    content: Content | None = None  # what a listing told of the source
     journal: Journal | None = None
     problem: SrcliError | None = None  # known before it was opened
 
@@ -46,25 +58,65 @@ class Task:
         return name_of(self.source)
 
 
-def look(inputs: Sequence[Path], output: Path | None, options: FolderOptions) -> Survey:
-    """Walk the inputs now. The output folder and results of earlier runs are no inputs."""
-    return survey(inputs, options.rules, avoid=output, results_in=results_in)
+def look(inputs: Sequence[Address], output: Address | None, options: FolderOptions) -> Survey:
+    """Walk the inputs now. The output folder and results of earlier runs are no inputs.
+
+    Raises ImageError where a store or a list of pictures cannot be read at all.
+    """
+    paths = [path for path in inputs if isinstance(path, Path) and not is_manifest(path)]
+    avoid = output if isinstance(output, Path) else None
+    here = survey(paths, options.rules, avoid=avoid, results_in=results_in)
+    found, passed_over = list(here.found), here.passed_over
+    for address in inputs:
+        if is_manifest(address):
+            found += read_manifest(address)
+        elif isinstance(address, Remote):
+            listed = list(_listed(address, output, options))
+            passed_over += listed.count(None)
+            pictures = (each for each in listed if each is not None)
+            found += sorted(pictures, key=lambda each: natural_key(each.path))
+    once = {str(each.path): each for each in reversed(found)}  # the first of equals stays
+    return Survey(
+        found=tuple(reversed(once.values())), problems=here.problems, passed_over=passed_over
+    )
 
 
-def uses_journal(inputs: Sequence[Path], options: FolderOptions) -> bool:
+def _listed(
+    address: Remote, output: Address | None, options: FolderOptions
+) -> Iterator[Found | None]:
+    if is_folder_input(address):
+        results = frozenset[Address]() if output is not None else results_in(address)
+        yield from pictures_below(address, options.rules, avoid=output, results=results)
+    else:
+        yield Found(address)
+
+
+def is_folder_input(address: Address) -> bool:
+    """Whether an input is many pictures: a folder or a list."""
+    if is_manifest(address):
+        return True
+    if isinstance(address, Path):
+        return address.is_dir()
+    if is_named_like_picture(PurePosixPath(address.name)):  # a store need not be asked
+        return False
+    entry = stores.entry_at(address)
+    return entry is None or entry.is_folder
+
+
+def uses_journal(inputs: Sequence[Address], options: FolderOptions) -> bool:
     """Whether a run over these inputs keeps a journal: where folders are walked."""
-    return options.journal and (options.recursive or any(path.is_dir() for path in inputs))
+    return options.journal and (options.recursive or any(map(is_folder_input, inputs)))
 
 
 class Journals:
     """The journals of a run: that of the output folder, or one in each input folder."""
 
     def __init__(
-        self, output: Path | None, settings: Settings, model: str, *, read_only: bool = False
+        self, output: Address | None, settings: Settings, model: str, *, read_only: bool = False
     ) -> None:
         self._output, self._settings, self._model = output, settings, model
         self._is_read_only = read_only
-        self._open: dict[Path, Journal | None] = {}
+        self._open: dict[Address, Journal | None] = {}
 
     def of(self, found: Found) -> Journal | None:
         """The journal that knows of a picture; None for a file named by itself, done in place."""
@@ -80,7 +132,7 @@ class Journals:
             if journal is not None:
                 journal.close()
 
-    def _enter(self, folder: Path) -> Journal | None:
+    def _enter(self, folder: Address) -> Journal | None:
         if self._is_read_only:
             return Journal.peek(folder, self._settings, self._model)
         make_folder(folder)
@@ -91,7 +143,7 @@ class Journals:
 class Listing:
     """Turns what was found into tasks."""
 
-    output: Path | None
+    output: Address | None
     kind: PictureFormat | None
     journals: Journals | None
 
@@ -115,7 +167,7 @@ class Listing:
 
     def _task(self, found: Found, place: Place) -> Task:
         journal = self.journals.of(found) if self.journals else None
-        return Task(source=found.path, target=place, journal=journal)
+        return Task(source=found.path, target=place, content=found.content, journal=journal)
 
-    def _problem(self, path: Path, error: ImageError) -> Task:
+    def _problem(self, path: Address, error: ImageError) -> Task:
         return Task(source=path, target=path, problem=error)

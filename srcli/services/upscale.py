@@ -7,6 +7,7 @@ decode the next and encode the last while the network works.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -14,8 +15,10 @@ from time import perf_counter
 from srcli.errors import OutputError, SrcliError
 from srcli.inference.memory import MemoryExhaustedError
 from srcli.inference.rows import RowSource
+from srcli.io.addresses import Remote
 from srcli.io.encode import write_picture
 from srcli.io.spool import Spool
+from srcli.services.depot import Depot, hand_over
 from srcli.services.engine import Engine
 from srcli.services.job import Job, PageRows, PictureOptions, Source, open_job
 from srcli.services.observer import Observer, Progress
@@ -68,12 +71,13 @@ def upscale_file(
     Raises ImageError, OutputError, UsageError or a ResourceError; then nothing was written.
     """
     observer = observer or Observer()
-    job = open_job(engine, source, target, options or PictureOptions())
-    try:
-        run_job(engine, job, observer)
-        return finish_job(engine, job)
-    finally:
-        job.close()
+    with Depot() as depot:
+        job = open_job(engine, source, target, options or PictureOptions(), depot.slot())
+        with closing(job):
+            run_job(engine, job, observer)
+            report = finish_job(engine, job)
+            store_result(job)
+            return report
 
 
 def run_job(engine: Engine, job: Job, observer: Observer, stop: Stop | None = None) -> None:
@@ -135,20 +139,20 @@ def _run_together(
 
 
 def finish_job(engine: Engine, job: Job) -> UpscaleReport:
-    """Bring the spools to their final size, colours and file."""
+    """Bring the spools to their final size, colours and file; a store gets it by `store_result`."""
     started = perf_counter()
-    assert job.target is not None
-    if isinstance(job.target, Path):
-        make_folder(job.target.parent)
+    assert job.file is not None
+    if isinstance(job.file, Path):
+        make_folder(job.file.parent)
     try:
-        write_picture(job.picture, job.results, job.target, job.write)
+        write_picture(job.picture, job.results, job.file, job.write)
     except BrokenPipeError:
         raise OutputError(
             "nobody reads the output any more", hint="look at the program after the pipe"
         ) from None
     return UpscaleReport(
         source=job.source,
-        output=str(job.target) if isinstance(job.target, Path) else "-",
+        output=str(job.target) if isinstance(job.target, Path | Remote) else "-",
         height=job.height,
         width=job.width,
         source_height=job.picture.height,
@@ -162,12 +166,18 @@ def finish_job(engine: Engine, job: Job) -> UpscaleReport:
         precision=str(engine.precision),
         plan=job.plan,
         tiles=job.tiles,
-        bytes=Path(job.target).stat().st_size if isinstance(job.target, Path) else 0,
+        bytes=job.file.stat().st_size if isinstance(job.file, Path) else 0,
         decode_seconds=job.decode_seconds,
         network_seconds=job.network_seconds,
         encode_seconds=perf_counter() - started,
         notes=tuple(job.notes),
     )
+
+
+def store_result(job: Job) -> None:
+    """Bring a written result to its store; one for this machine is in its place already."""
+    if isinstance(job.target, Remote) and isinstance(job.file, Path):
+        hand_over(job.file, job.target)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from srcli.io.addresses import Address
 from srcli.services.folder import Found, Survey
 from srcli.services.stop import Stop
 
@@ -29,13 +30,17 @@ class Watch:
     _last: dict[Path, _State] = field(default_factory=dict)
     _rests: dict[Path, int] = field(default_factory=dict)  # looks without a change
     _given: dict[Path, _State] = field(default_factory=dict)
-    _told: set[Path] = field(default_factory=set)  # problems
+    _told: set[Address] = field(default_factory=set)  # problems
 
     def arrivals(self) -> Iterator[tuple[Survey, list[Found]]]:
         """All there is, with what is ready now; until `stop` is set."""
         while not self.stop.is_set():
             surveyed = self.look()
-            ready = [found for found in surveyed.found if self._is_ready(found.path)]
+            ready = [
+                found
+                for found in surveyed.found
+                if isinstance(found.path, Path) and self._is_ready(found.path)
+            ]
             fresh = tuple(each for each in surveyed.problems if each.path not in self._told)
             self._told.update(each.path for each in fresh)
             if ready or fresh:

@@ -24,6 +24,7 @@ OTHERS = {
     "man",
     "pip",
     "python",
+    "ray",
     "sqlite3",
     "tensorboard",
     "torchrun",

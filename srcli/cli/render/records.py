@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # these import torch
-    from srcli.services.batch import Outcome
+    from srcli.services.clerk import Outcome
     from srcli.services.dryrun import Forecast, Planned
-    from srcli.services.engine import Engine
+    from srcli.services.observer import EngineFacts
     from srcli.services.offer import Offer
 
 STEP_DIGITS = 3
 
 
-def of_outcome(outcome: Outcome, engine: Engine | None) -> dict[str, object]:
+def of_outcome(outcome: Outcome, engine: EngineFacts | None) -> dict[str, object]:
     """The object of one input; the same keys whether it went well or not."""
     report, error = outcome.report, outcome.error
     return {
@@ -22,12 +22,12 @@ def of_outcome(outcome: Outcome, engine: Engine | None) -> dict[str, object]:
         "output": report.output if report else outcome.skipped,
         "width": report and report.width,
         "height": report and report.height,
-        "model": engine and engine.loaded.name,
-        "digest": engine and engine.loaded.digest,
+        "model": engine and engine.name,
+        "digest": engine and engine.digest,
         "scale": report and report.scale,
         "passes": report and report.passes,
-        "device": report.device if report else engine and str(engine.device),
-        "precision": report.precision if report else engine and str(engine.precision),
+        "device": report.device if report else engine and engine.device,
+        "precision": report.precision if report else engine and engine.precision,
         "plan": report and report.plan,
         "tiles": report and report.tiles,
         "bytes": report and report.bytes,

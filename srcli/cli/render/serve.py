@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Self
 
 from srcli.cli import render
 from srcli.cli.render import weights
-from srcli.services.observer import Observer
+from srcli.services.observer import EngineFacts, Observer
 
 if TYPE_CHECKING:  # these import torch
-    from srcli.services.engine import Engine
     from srcli.services.weights import Event
     from srcli.web.settings import ServeSettings
 
@@ -39,8 +38,8 @@ class ServeView(Observer):
         if self._on_weights is not None:
             self._on_weights(event)
 
-    def engine_ready(self, engine: Engine) -> None:
-        self.note(f"{engine.loaded.name} x{engine.scale} on {engine.device} {engine.precision}")
+    def engine_ready(self, engine: EngineFacts) -> None:
+        self.note(f"{engine.name} x{engine.scale} on {engine.device} {engine.precision}")
 
     def note(self, text: str) -> None:
         if self._talks:

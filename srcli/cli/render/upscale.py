@@ -13,11 +13,11 @@ from srcli.cli.interrupts import INTERRUPTED
 from srcli.cli.render import records, weights
 from srcli.cli.render.bars import Bars, duration
 from srcli.errors import DiskFullError, SrcliError
-from srcli.services.observer import Observer
+from srcli.services.observer import EngineFacts, Observer
 from srcli.services.observer import Progress as Done
 
 if TYPE_CHECKING:  # these import torch
-    from srcli.services.batch import Outcome
+    from srcli.services.clerk import Outcome
     from srcli.services.dryrun import Forecast, Planned
     from srcli.services.engine import Engine
     from srcli.services.job import Job
@@ -34,7 +34,7 @@ class UpscaleView(Observer):
         self.is_json, self.is_many = json, is_many
         self.was_interrupted = False
         self._verbose, self._talks = verbose, not json and not quiet
-        self._engine: Engine | None = None
+        self._engine: EngineFacts | None = None
         self._files = self._done = self._skipped = 0
         self._failures: list[tuple[str, SrcliError]] = []
         self._has_offered = False
@@ -79,12 +79,12 @@ class UpscaleView(Observer):
         if self._on_weights is not None:
             self._on_weights(event)
 
-    def engine_ready(self, engine: Engine) -> None:
+    def engine_ready(self, engine: EngineFacts) -> None:
         self._engine = engine
         self._fetching.close()  # its bar makes room for ours
         self._bars.start()
         if self._talks and self.is_many:
-            name = f"{engine.loaded.name} x{engine.scale}"
+            name = f"{engine.name} x{engine.scale}"
             render.note(f"{engine.device} {engine.precision}, {name}")
 
     def listed(self, sources: Sequence[str]) -> None:
@@ -171,8 +171,9 @@ class UpscaleView(Observer):
             return
         pace = f"{forecast.rate:.3f} MP/s, measured just now"
         render.line(f"about {duration(forecast.seconds)} at {pace}")
-        free = f"{megabytes(forecast.free_bytes)} are free"
-        render.line(f"about {megabytes(forecast.bytes)} of results; {free}")
+        is_known = forecast.free_bytes is not None
+        free = f"; {megabytes(forecast.free_bytes or 0)} are free" if is_known else ""
+        render.line(f"about {megabytes(forecast.bytes)} of results{free}")
 
     def _tell(self, outcome: Outcome) -> None:
         """A line for each, except where the bars say enough."""

@@ -1,0 +1,124 @@
+"""Who is at work on a folder of a store, so that a second run is refused and a dead one is not.
+
+An object names the process and is written again every few seconds. On the same machine the process
+is looked for; of another machine the object is watched for a while: no clock is compared.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import time
+from dataclasses import asdict, dataclass
+
+import psutil
+
+from srcli.errors import ImageError, OutputError
+from srcli.io import stores
+from srcli.io.addresses import Remote
+
+HEARTBEAT_SECONDS = 10.0
+PATIENCE_SECONDS = 25.0  # without a heartbeat: then its process is taken for dead
+_LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that holds a lease."""
+
+    host: str
+    pid: int
+    started: float  # seconds since 1970: a process number alone comes again
+    token: str
+    beat: int = 0
+
+    def is_same_run(self, other: Holder | None) -> bool:
+        return other is not None and other.token == self.token
+
+
+class Lease:
+    """The right to write to a folder; kept by `renew`, ended by `give_back`."""
+
+    def __init__(self, folder: Remote, place: Remote, holder: Holder) -> None:
+        self._folder, self._place, self._holder = folder, place, holder
+        self._is_lost = False
+
+    @classmethod
+    def take(cls, folder: Remote, place: Remote) -> Lease:
+        """Raises OutputError where another process is at work, or the store refuses."""
+        before = _read(place)
+        if before is not None and _is_alive(before, place):
+            raise _refused(folder, before)
+        token = secrets.token_hex(8)
+        lease = cls(folder, place, Holder(socket.gethostname(), os.getpid(), _started(), token))
+        lease._write()
+        lease._look()  # the last of two that came at once has it
+        lease.check()
+        return lease
+
+    def renew(self) -> None:
+        """Say that the process is alive."""
+        self._look()
+        if not self._is_lost:
+            holder = self._holder
+            self._holder = Holder(**{**asdict(holder), "beat": holder.beat + 1})
+            self._write()
+
+    def check(self) -> None:
+        """Raise OutputError where somebody else has it now: this process was thought dead."""
+        if self._is_lost:
+            raise OutputError(
+                f"another srcli took over {self._folder}",
+                hint="this process was cut off for too long; look how the other one is doing",
+            )
+
+    def give_back(self) -> None:
+        """Let the next one in."""
+        if not self._is_lost:
+            stores.delete(self._place)
+
+    def _look(self) -> None:
+        now = _read(self._place)
+        self._is_lost = now is not None and not self._holder.is_same_run(now)
+
+    def _write(self) -> None:
+        stores.write(json.dumps(asdict(self._holder)).encode(), self._place)
+
+
+def _read(place: Remote) -> Holder | None:
+    try:
+        return Holder(**json.loads(stores.read(place)))
+    except (ValueError, TypeError):  # of another version, or damaged: nobody's
+        return None
+    except ImageError:
+        if stores.entry_at(place) is None:
+            return None
+        raise
+
+
+def _is_alive(holder: Holder, place: Remote) -> bool:
+    if holder.host == socket.gethostname():
+        try:
+            started = psutil.Process(holder.pid).create_time()
+        except psutil.Error:
+            return False
+        return abs(started - holder.started) < 1
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        time.sleep(_LOOK_SECONDS)
+        if _read(place) != holder:
+            return True
+    return False
+
+
+def _started() -> float:
+    return psutil.Process().create_time()
+
+
+def _refused(folder: Remote, holder: Holder) -> OutputError:
+    return OutputError(
+        f"another srcli is at work on {folder} (process {holder.pid} on {holder.host})",
+        hint="wait until it is done, or choose another folder with --output",
+    )

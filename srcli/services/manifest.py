@@ -1,0 +1,128 @@
+"""A list of pictures in a file: text with an address on each line, or a column of Parquet.
+
+Addresses are paths or addresses of stores. A path that is not absolute lies below the folder of
+the list, wherever the list itself is. In text, blank lines and lines that begin with # say nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from srcli.errors import ImageError, SrcliError, UsageError
+from srcli.io.addresses import Address, Remote, address_of, is_remote
+from srcli.services.depot import Depot
+from srcli.services.folder import Found
+
+SUFFIXES = (".txt", ".parquet")
+COLUMNS = ("address", "url", "path")  # of Parquet: the first of these, or the only one of text
+
+
+def is_manifest(address: Address) -> bool:
+    """Whether a name is that of a list, not of a picture."""
+    return address.suffix.lower() in SUFFIXES
+
+
+def read_manifest(manifest: Address) -> list[Found]:
+    """The pictures of a list in its order, each found below what those of its store share.
+
+    Raises ImageError where the list cannot be read or a line of it is no address.
+    """
+    with Depot() as depot:
+        file = depot.slot().fetch(manifest)
+        try:
+            with file.open("rb") as opened:
+                lines = _parquet if manifest.suffix.lower() == ".parquet" else _text
+                addresses = list(_addresses(manifest, lines(manifest, opened)))
+        except OSError as error:
+            raise ImageError(
+                f"{manifest} cannot be read: {error.strerror}", hint="check that it is there"
+            ) from None
+    roots = _roots(addresses)
+    return [Found(address, roots[_store_of(address)]) for address in addresses]
+
+
+def _text(manifest: Address, file: BinaryIO) -> Iterator[str]:
+    for number, line in enumerate(file, 1):
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip("\r\n")
+        except UnicodeDecodeError:
+            raise ImageError(
+                f"{manifest}, line {number}: not UTF-8", hint="save the list as UTF-8"
+            ) from None
+        if text.strip() and not text.startswith("#"):
+            yield text
+
+
+def _parquet(manifest: Address, file: BinaryIO) -> Iterator[str]:
+    try:
+        from pyarrow import ArrowException, string, types
+        from pyarrow.parquet import ParquetFile
+    except ImportError:
+        raise UsageError(
+            f"{manifest}: Parquet needs a package that is not installed",
+            hint="pip install 'srcli[parquet]'",
+        ) from None
+    try:
+        table = ParquetFile(file)
+        column = _column(
+            manifest,
+            [
+                field.name
+                for field in table.schema_arrow
+                if types.is_string(field.type) or types.is_large_string(field.type)
+            ],
+        )
+        for batch in table.iter_batches(columns=[column]):
+            yield from (text for text in batch.column(0).cast(string()).to_pylist() if text)
+    except ArrowException as error:
+        raise ImageError(
+            f"{manifest} cannot be read as Parquet: {error}", hint="write the list again"
+        ) from None
+
+
+def _column(manifest: Address, names: list[str]) -> str:
+    known = [name for name in COLUMNS if name in names] or (names if len(names) == 1 else [])
+    if not known:
+        raise ImageError(
+            f"{manifest} has no column of addresses", hint=f"call it {' or '.join(COLUMNS)}"
+        )
+    return known[0]
+
+
+def _addresses(manifest: Address, lines: Iterable[str]) -> Iterator[Address]:
+    for number, text in enumerate(lines, 1):
+        if not is_remote(text) and not text.startswith("file:"):
+            yield manifest.parent / text
+            continue
+        try:
+            yield address_of(text)
+        except SrcliError as error:
+            raise ImageError(f"{manifest}, entry {number}: {error}", hint=error.hint) from None
+
+
+def _store_of(address: Address) -> str:
+    """What tells two stores apart: a scheme, on the web a host, else a bucket."""
+    if isinstance(address, Path):
+        return ""
+    return f"{address.scheme}://{address.key.partition('/')[0]}"
+
+
+def _roots(addresses: Iterable[Address]) -> dict[str, Address]:
+    """The folder that all addresses of a store have in common."""
+    shared: dict[str, list[str]] = {}
+    for address in addresses:
+        store = _store_of(address)
+        parts = list(address.parent.parts)
+        before = shared.setdefault(store, parts)
+        same = os.path.commonprefix([before, parts])
+        shared[store] = list(same)
+    return {store: _joined(store, parts) for store, parts in shared.items()}
+
+
+def _joined(store: str, parts: list[str]) -> Address:
+    if not store:
+        return Path(*parts)
+    return Remote(store.partition("://")[0], "/".join(parts[1:]))
