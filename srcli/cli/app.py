@@ -18,6 +18,7 @@ from srcli.cli import (
     finetune,
     interrupts,
     render,
+    report,
     serve,
     spellings,
     train,
@@ -74,6 +75,7 @@ def srcli(
 app.command(epilog=epilog("upscale"))(upscale.upscale)
 app.command(epilog=epilog("finetune"))(finetune.finetune)
 app.command(epilog=epilog("train"))(train.train)
+app.command(epilog=epilog("report"))(report.report)
 app.add_typer(weights.app, name="weights")
 app.command(epilog=epilog("doctor"))(doctor.doctor)
 app.command(epilog=epilog("degrade"))(degrade.degrade)

@@ -41,6 +41,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "beside every other program that is installed",
         ),
     ),
+    "report": (
+        Example("srcli report runs/photos", "make the page of a run anew"),
+        Example("srcli report runs/photos runs/photos-2", "two runs over each other: runs.html"),
+    ),
     "doctor": (
         Example("srcli doctor", "devices, memory, versions, sources of weights"),
         Example("srcli doctor --json", "the same for a program, or for a bug report"),
