@@ -170,6 +170,7 @@ class Entry(_Table):
     architecture: Architecture
     homepage: str
     note: str = ""
+    keep: str = ""  # only tensors whose names begin so are kept of a file that was fetched
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
 
     @property

@@ -258,6 +258,8 @@ def _own_row(record: Record, cache: Cache) -> Listed:
 
 
 def _wanted(entry: Entry | None, record: Record | None) -> Iterator[tuple[WantedFile, ...]]:
+    if record and record.taken_from:
+        yield record.files
     if entry:
         yield from (remembered(source, record).files for source in entry.sources)
     elif record:

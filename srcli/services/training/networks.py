@@ -10,9 +10,8 @@ from typing import assert_never
 from torch import Tensor, nn
 
 from srcli.errors import UnavailableWeightsError, UsageError
-from srcli.io.cache import Cache, cache_root
 from srcli.io.catalogue import catalogue
-from srcli.io.tensors import read_metadata, read_state_dict, write_safetensors
+from srcli.io.tensors import read_metadata, read_state_dict
 from srcli.losses.build import build_discriminator
 from srcli.losses.spec import DiscriminatorSpec
 from srcli.models.compact import CompactConfig, CompactNet
@@ -114,21 +113,11 @@ def discriminator_for(network: str) -> str | None:
 def vgg_weights(file: Path | None, sources: Sources) -> dict[str, Tensor]:
     """The convolutions of VGG19: of a file in torchvision's naming, or those of the catalogue.
 
-    Only the convolutions (80 of 575 MB) stay in the cache. Raises UnavailableWeightsError where
-    they cannot be had.
+    Raises UnavailableWeightsError where they cannot be had.
     """
     if file is not None:
         return _convolutions(unwrap(read_state_dict(_existing(file))))
-    kept = cache_root() / "weights" / "derived" / "vgg19-convolutions.safetensors"
-    if kept.is_file():
-        return _convolutions(unwrap(read_state_dict(kept)))
-    weights = sources.obtain(VGG)
-    tensors = _convolutions(read_weights(weights))
-    if weights.entry is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_safetensors(kept, tensors, {"source": weights.source, "sha256": weights.digest})
-        _forget_whole(weights)
-    return tensors
+    return _convolutions(read_weights(sources.obtain(VGG)))
 
 
 def has_vgg(file: Path | None, sources: Sources) -> str | None:
@@ -148,14 +137,6 @@ def _existing(file: Path) -> Path:
 
 def _convolutions(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.float() for name, value in tensors.items() if name.startswith("features.")}
-
-
-def _forget_whole(weights: WeightsFile) -> None:
-    """Free the cache of the file that the convolutions were taken from; others' files stay."""
-    blobs = Cache().root / "blobs"
-    for file in weights.files:
-        if file.parent == blobs:
-            file.unlink(missing_ok=True)
 
 
 def _check_trainable(network: Network, name: str, scale: int | None) -> None:
