@@ -15,6 +15,7 @@ from srcli.cli import (
     degrade,
     doctor,
     evaluate,
+    export,
     finetune,
     interrupts,
     render,
@@ -83,6 +84,7 @@ app.command(epilog=epilog("compare"))(compare.compare)
 app.command(epilog=epilog("evaluate"))(evaluate.evaluate)
 app.command(epilog=epilog("serve"))(serve.serve)
 app.command(epilog=epilog("bench"))(bench.bench)
+app.command(epilog=epilog("export"))(export.export)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -66,6 +66,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ),
         Example("srcli evaluate restored target --channels y,rgb --csv scores.csv", "and a table"),
     ),
+    "export": (
+        Example("srcli export realesrgan-x4plus-anime --to onnx", "for ONNX Runtime and others"),
+        Example("srcli export realesr-animevideov3 --to ncnn --half", "for Vulkan on any card"),
+    ),
     "serve": (
         Example("srcli serve", "on this machine; the page is at http://127.0.0.1:8000"),
         Example("srcli serve -m realesrgan-x4plus -m realesr-general-x4v3", "two to choose from"),

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from srcli.errors import UnavailableWeightsError, UsageError
 from srcli.io.catalogue import catalogue
-from srcli.io.tensors import read_metadata, read_state_dict
+from srcli.io.tensors import read_state_dict
 from srcli.losses.build import build_discriminator
 from srcli.losses.spec import DiscriminatorSpec
 from srcli.models.compact import CompactConfig, CompactNet
@@ -19,7 +19,7 @@ from srcli.models.dialects import unwrap
 from srcli.models.discriminators import load_discriminator
 from srcli.models.network import Network, build_network, wrap_compact, wrap_rrdb
 from srcli.models.rrdb import RRDBConfig, RRDBNet
-from srcli.services.network import read_weights
+from srcli.services.network import licence_of, read_weights
 from srcli.services.weights import OnEvent, WeightsFile, ignore, obtain
 from srcli.training.config import CompactSpec, NetworkSpec, PretrainedSpec, RrdbSpec
 
@@ -60,7 +60,7 @@ def start_network(spec: NetworkSpec, sources: Sources) -> tuple[Network, Base]:
             weights = sources.obtain(name)
             network = build_network(read_weights(weights))
             _check_trainable(network, name, spec.scale)
-            base = Base(name=weights.name, digest=weights.digest, licence=_licence(weights))
+            base = Base(name=weights.name, digest=weights.digest, licence=licence_of(weights))
         case RrdbSpec():
             config = RRDBConfig(
                 channels=spec.channels,
@@ -156,10 +156,3 @@ def _check_trainable(network: Network, name: str, scale: int | None) -> None:
             f"{name} is {network.traits.architecture}: srcli runs it, but does not train it",
             hint="choose weights of an RRDB (ESRGAN) or Compact network: srcli weights list",
         )
-
-
-def _licence(weights: WeightsFile) -> str:
-    if weights.entry is not None:
-        return weights.entry.licence
-    stated = read_metadata(weights.files[0]).get("licence") if len(weights.files) == 1 else None
-    return stated or "unknown"
