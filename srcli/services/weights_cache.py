@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import srcli
 from srcli.errors import SrcliError, UnknownWeightsError, UsageError
 from srcli.io.cache import Cache, Record, sha256
 from srcli.io.catalogue import Entry, Source, WantedFile, catalogue, key
 from srcli.io.containers import recognise
 from srcli.io.sources import held_nearby
 from srcli.services.weights import OnEvent, WeightsFile, ignore, local_files, obtain
+from srcli.services.weights_cost import cost_of
 from srcli.services.weights_fetching import joined, remembered
 
 
@@ -31,6 +33,9 @@ class Listed:
     aliases: tuple[str, ...]
     cached: bool
     imported: bool
+    speed: str | None = None  # fast, medium or slow; None where the shape is not known
+    operations: float | None = None  # of one input pixel
+    memory: float | None = None  # GB of activations for an input megapixel at once, in fp16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +46,7 @@ class Shown:
     entry: Entry | None
     sources: tuple[str, ...]
     files: tuple[Path, ...]  # in the cache; () if it is not there
+    sample: Path | None = None  # a picture that srcli ships of what they make
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +106,7 @@ def show_weights(name: str) -> Shown:
     elif record:
         row, sources = _own_row(record, cache), (record.source,)
     files = next((found for found in _files(entry, record, cache) if found), ())
-    return Shown(row=row, entry=entry, sources=sources, files=files)
+    return Shown(row=row, entry=entry, sources=sources, files=files, sample=_sample(row.name))
 
 
 def pull_weights(
@@ -228,6 +234,7 @@ def _blind_source(entry: Entry) -> Source | None:
 
 
 def _row(entry: Entry, cache: Cache, record: Record | None) -> Listed:
+    cost = cost_of(entry)
     return Listed(
         name=entry.name,
         role=entry.role,
@@ -239,7 +246,15 @@ def _row(entry: Entry, cache: Cache, record: Record | None) -> Listed:
         aliases=entry.aliases,
         cached=any(_files(entry, record, cache)),
         imported=False,
+        speed=str(cost.speed) if cost else None,
+        operations=cost.operations if cost else None,
+        memory=cost.gigabytes() if cost else None,
     )
+
+
+def _sample(name: str) -> Path | None:
+    path = Path(srcli.__file__).parent / "samples" / f"{name}.webp"
+    return path if path.is_file() else None
 
 
 def _own_row(record: Record, cache: Cache) -> Listed:
