@@ -77,6 +77,9 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     ),
     "weights list": (Example("srcli weights list", "what there is, and what is here"),),
     "weights show": (Example("srcli weights show realesrgan-x4plus", "everything about one"),),
+    "weights search": (
+        Example("srcli weights search denoise --scale 4", "in OpenModelDB, with its package"),
+    ),
     "weights pull": (
         Example("srcli weights pull realesrgan-x4plus bsrgan", "fetch before going offline"),
     ),

@@ -55,6 +55,9 @@ class Record:
     files: tuple[WantedFile, ...]
     is_imported: bool
     taken_from: str = ""
+    licence: str = ""  # where whoever gave the file stated one
+    scale: int | None = None
+    purpose: str = ""
 
 
 class Cache:

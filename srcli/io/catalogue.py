@@ -238,7 +238,7 @@ def key(spelling: str) -> str:
     plain = spelling.lower()
     for suffix in SUFFIXES:
         plain = plain.removesuffix(suffix)
-    return re.sub(r"[-_\s]", "", plain)
+    return re.sub(r"[-_:\s]", "", plain)
 
 
 def catalogue_path() -> Path:

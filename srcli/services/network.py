@@ -55,9 +55,11 @@ def read_weights(weights: WeightsFile) -> dict[str, Tensor]:
 
 
 def licence_of(weights: WeightsFile) -> str:
-    """What the catalogue says, or the file of itself; else "unknown"."""
+    """What the catalogue says, or who gave the file, or the file itself; else "unknown"."""
     if weights.entry is not None:
         return weights.entry.licence
+    if weights.licence:
+        return weights.licence
     stated = read_metadata(weights.files[0]).get("licence") if len(weights.files) == 1 else None
     return stated or "unknown"
 

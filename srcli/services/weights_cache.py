@@ -17,6 +17,7 @@ from srcli.io.sources import held_nearby
 from srcli.services.weights import OnEvent, WeightsFile, ignore, local_files, obtain
 from srcli.services.weights_cost import cost_of
 from srcli.services.weights_fetching import joined, remembered
+from srcli.services.weights_openmodeldb import is_commercial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,11 +262,11 @@ def _own_row(record: Record, cache: Cache) -> Listed:
     return Listed(
         name=record.name,
         role="unknown",
-        scale=None,
+        scale=record.scale,
         size=sum(file.size or 0 for file in record.files),
-        licence="unknown",
-        commercial=True,
-        purpose="imported",
+        licence=record.licence or "unknown",
+        commercial=is_commercial(record.licence),
+        purpose=record.purpose or "imported",
         aliases=(),
         cached=any(_files(None, record, cache)),
         imported=True,

@@ -18,7 +18,7 @@ from srcli.io.sources.check import measured
 from srcli.io.sources.network import HostDownError
 from srcli.services.weights_part import cut
 
-_BLIND = "nobody recorded its digest, so it needs --trust"
+BLIND = "nobody recorded its digest, so it needs --trust"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ class WeightsFile:
     entry: Entry | None  # what the catalogue says, if it knows these very bytes
     digest: str  # sha256 of the file; for a pair, of the two hexadecimal digests joined
     source: str
+    licence: str = ""  # as whoever gave them stated it, where the catalogue does not know them
 
 
 def ignore(event: Event) -> None:
@@ -100,7 +101,7 @@ def from_catalogue(
     if not entry.keep:
         return weights
     try:
-        with _turn(entry.name, cache, on_event):
+        with turn(entry.name, cache, on_event):
             return held_part(entry, cache, on_event) or take_part(entry, weights, cache)
     except OutputError:  # a cache that cannot be written: the whole file serves as well
         return weights
@@ -115,7 +116,7 @@ def _whole(
         hint = f"run `srcli weights pull {entry.name}` while online, or `srcli weights import FILE`"
         raise UnavailableWeightsError(message, hint=hint)
     if not weights:
-        with _turn(entry.name, cache, on_event):
+        with turn(entry.name, cache, on_event):
             # Whoever held the lock before may have fetched just this.
             weights = held(entry, cache, on_event) or _fetch(entry, cache, trust, on_event)
     announce(entry, cache, on_event)
@@ -185,7 +186,7 @@ def _fetch(entry: Entry, cache: Cache, trust: bool, on_event: OnEvent) -> Weight
         was_nearby = held_nearby(source) is not None
         try:
             if is_blind and not trust:
-                raise SourceError(_BLIND)
+                raise SourceError(BLIND)
             on_progress = partial(report, on_event, entry.name, str(source))
             gained = fetch(source, cache, hosts, on_progress)
         except SourceError as error:
@@ -207,13 +208,14 @@ def _fetch(entry: Entry, cache: Cache, trust: bool, on_event: OnEvent) -> Weight
 
 
 def _remedy(entry: Entry, reasons: list[str]) -> str:
-    if set(reasons) == {_BLIND}:
+    if set(reasons) == {BLIND}:
         return "pass --trust to accept what the source gives, unseen"
     return f"check the connection, or get it from {entry.homepage} and `srcli weights import` it"
 
 
 @contextmanager
-def _turn(name: str, cache: Cache, on_event: OnEvent) -> Iterator[None]:
+def turn(name: str, cache: Cache, on_event: OnEvent) -> Iterator[None]:
+    """Hold the lock of a name, and say so if that means to wait."""
     with cache.locked(name, is_patient=False) as is_ours:
         if is_ours:
             yield

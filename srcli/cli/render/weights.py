@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from rich.text import Text
 from srcli.cli import render
 
 if TYPE_CHECKING:  # the services cost start-up time
+    from srcli.io.openmodeldb import Model
     from srcli.services.blending import BlendReport
     from srcli.services.weights import Event, OnEvent, WeightsFile
     from srcli.services.weights_cache import Imported, Listed, Pulled, Removed, Shown, Verified
@@ -95,6 +96,37 @@ def listed(rows: tuple[Listed, ...], *, is_json: bool) -> None:
         render.note(
             "a wider terminal also shows what each is good for, as does `weights show NAME`"
         )
+
+
+def found(models: Sequence[Model], *, is_json: bool) -> None:
+    """What OpenModelDB has, a line each."""
+    if is_json:
+        for model in models:
+            sources = [str(source) for source in model.sources]
+            record = _plain(model) | {"sources": sources, "homepage": model.homepage}
+            render.json_line(record)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("name", "scale", "network", "size", "licence", "tags"):
+        table.add_column(heading, no_wrap=True)
+    for model in models:
+        licence = Text(model.licence or "not stated", "" if _is_free(model.licence) else "yellow")
+        size = megabytes(model.size) if model.sources else "browser only"
+        tags = ", ".join(model.tags)
+        table.add_row(
+            render.shown(model.name), f"x{model.scale}", model.architecture, size, licence, tags
+        )
+    if models:
+        render.out.print(table, soft_wrap=False)
+        render.note("fetch one: srcli weights pull openmodeldb:NAME")
+    else:
+        render.note("nothing found")
+
+
+def _is_free(licence: str) -> bool:
+    from srcli.services.weights_openmodeldb import is_commercial
+
+    return bool(licence) and is_commercial(licence)
 
 
 def shown(report: Shown, *, is_json: bool) -> None:
