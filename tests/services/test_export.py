@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from functools import cache
 from pathlib import Path
 
@@ -19,8 +18,6 @@ from srcli.models.rrdb import RRDBConfig, RRDBNet
 from srcli.services.exporting import export as exporting
 from srcli.services.exporting.export import export_network
 from srcli.services.exporting.formats import Format
-
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "export.md"
 
 
 @pytest.fixture(autouse=True)
@@ -171,11 +168,3 @@ def test_the_command_tells_how_near_the_export_is(weights, capsys):
     printed = capsys.readouterr()
     assert (ended.value.code, printed.out) == (0, "net.pt\n")
     assert re.search(r"photograph, 96 x 72: off by .* levels of 255", printed.err)
-
-
-def test_the_example_of_the_page_runs(exported):
-    shutil.copy(exported(Format.ONNX, "folded").files[0], "realesrgan-x4plus-anime.onnx")
-    example = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.S)[0]
-    given = {"picture": np.zeros((20, 30, 3), np.uint8)}
-    exec(example, given)
-    assert given["larger"].shape == (40, 60, 3)
