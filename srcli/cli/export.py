@@ -23,7 +23,8 @@ class FormatChoice(StrEnum):
 
 
 ModelArgument = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Weights: a name, a file or hf://…")
+    str,
+    typer.Argument(metavar="MODEL", help="Weights: a name, a file, hf://… or openmodeldb:NAME."),
 ]
 ToOption = Annotated[FormatChoice, typer.Option("--to", help="Format of the file.")]
 FileOption = Annotated[
