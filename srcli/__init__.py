@@ -5,6 +5,9 @@
     upscaler = srcli.Upscaler(model="realesrgan-x4plus")
     larger = upscaler(picture)  # path, PIL image, array or tensor: the same kind comes back
 
+    report = srcli.finetune("photos/")  # weights that know these pictures
+    mine = srcli.Upscaler(model=report.weights)
+
 Names are resolved when they are first used: `import srcli` alone does not import torch.
 """
 
@@ -14,17 +17,35 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["SrcliError", "TargetSize", "Upscaler", "load_network", "upscale"]
+__all__ = [
+    "SrcliError",
+    "Stop",
+    "TargetSize",
+    "TrainingObserver",
+    "TrainingReport",
+    "Upscaler",
+    "finetune",
+    "load_network",
+    "upscale",
+]
 
 if TYPE_CHECKING:
     from srcli.errors import SrcliError
+    from srcli.services.finetuning import finetune
     from srcli.services.sizes import TargetSize
+    from srcli.services.stop import Stop
+    from srcli.services.training.observer import TrainingObserver
+    from srcli.services.training.result import TrainingReport
     from srcli.services.upscaler import Upscaler, load_network, upscale
 
 _PLACES = {
     "SrcliError": "srcli.errors",
+    "Stop": "srcli.services.stop",
     "TargetSize": "srcli.services.sizes",
+    "TrainingObserver": "srcli.services.training.observer",
+    "TrainingReport": "srcli.services.training.result",
     "Upscaler": "srcli.services.upscaler",
+    "finetune": "srcli.services.finetuning",
     "load_network": "srcli.services.upscaler",
     "upscale": "srcli.services.upscaler",
 }

@@ -3,6 +3,7 @@
     SrcliError                        1   a file could not be done
     ├── OutputError                   1   the result cannot be written where it was asked for
     ├── TrainingError                 1   a training run that cannot go on
+    ├── ExportError                   1   a network that a format cannot hold, or not rightly
     ├── UsageError                    2   options that cannot be, or not together
     │   └── ConfigError               2   a configuration file or value that cannot be
     ├── WeightsError                  3   weights that cannot be used
@@ -64,6 +65,10 @@ class OutputError(SrcliError):
 
 class TrainingError(SrcliError):
     """A training run that cannot go on; what was saved of it is still good."""
+
+
+class ExportError(SrcliError):
+    """A network that a format cannot hold, or whose export is not what the network is."""
 
 
 class UsageError(SrcliError):

@@ -12,6 +12,7 @@ from srcli.cli.app import app
 from srcli.cli.manual import Command, Parameter, commands, notes
 from srcli.cli.render.weights import megabytes
 from srcli.io.catalogue import catalogue
+from srcli.services.weights_cost import cost_of
 from srcli.training.config import json_schema
 from srcli.training.document import reference_tables
 
@@ -85,11 +86,15 @@ def command_index(_: str) -> Iterator[str]:
 
 def weights(_: str) -> Iterator[str]:
     """The catalogue, weights.toml, as a table."""
-    yield from ("| name | scale | size | licence | good for |", "| --- | --- | --- | --- | --- |")
+    headings = ("name", "scale", "size", "speed", "GB/MP", "licence", "good for")
+    yield from (f"| {' | '.join(headings)} |", f"| {' | '.join(['---'] * len(headings))} |")
     for entry in catalogue():
         licence = entry.licence + ("" if entry.commercial else ", no commercial use")
         scale = f"x{entry.scale}" if entry.scale else "-"
-        cells = (f"`{entry.name}`", scale, megabytes(entry.size), licence, entry.purpose)
+        cost = cost_of(entry)
+        costs = (cost.speed, f"{cost.gigabytes():.1f}") if cost else ("-", "-")
+        name, size = f"`{entry.name}`", megabytes(entry.size)
+        cells = (name, scale, size, *costs, licence, entry.purpose)
         yield f"| {' | '.join(cells)} |"
 
 

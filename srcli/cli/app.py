@@ -15,9 +15,11 @@ from srcli.cli import (
     degrade,
     doctor,
     evaluate,
+    export,
     finetune,
     interrupts,
     render,
+    report,
     serve,
     spellings,
     train,
@@ -74,6 +76,7 @@ def srcli(
 app.command(epilog=epilog("upscale"))(upscale.upscale)
 app.command(epilog=epilog("finetune"))(finetune.finetune)
 app.command(epilog=epilog("train"))(train.train)
+app.command(epilog=epilog("report"))(report.report)
 app.add_typer(weights.app, name="weights")
 app.command(epilog=epilog("doctor"))(doctor.doctor)
 app.command(epilog=epilog("degrade"))(degrade.degrade)
@@ -81,6 +84,7 @@ app.command(epilog=epilog("compare"))(compare.compare)
 app.command(epilog=epilog("evaluate"))(evaluate.evaluate)
 app.command(epilog=epilog("serve"))(serve.serve)
 app.command(epilog=epilog("bench"))(bench.bench)
+app.command(epilog=epilog("export"))(export.export)
 
 
 def main(arguments: list[str] | None = None) -> None:

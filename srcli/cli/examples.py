@@ -41,6 +41,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "beside every other program that is installed",
         ),
     ),
+    "report": (
+        Example("srcli report runs/photos", "make the page of a run anew"),
+        Example("srcli report runs/photos runs/photos-2", "two runs over each other: runs.html"),
+    ),
     "doctor": (
         Example("srcli doctor", "devices, memory, versions, sources of weights"),
         Example("srcli doctor --json", "the same for a program, or for a bug report"),
@@ -62,6 +66,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ),
         Example("srcli evaluate restored target --channels y,rgb --csv scores.csv", "and a table"),
     ),
+    "export": (
+        Example("srcli export realesrgan-x4plus-anime --to onnx", "for ONNX Runtime and others"),
+        Example("srcli export realesr-animevideov3 --to ncnn --half", "for Vulkan on any card"),
+    ),
     "serve": (
         Example("srcli serve", "on this machine; the page is at http://127.0.0.1:8000"),
         Example("srcli serve -m realesrgan-x4plus -m realesr-general-x4v3", "two to choose from"),
@@ -69,6 +77,9 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     ),
     "weights list": (Example("srcli weights list", "what there is, and what is here"),),
     "weights show": (Example("srcli weights show realesrgan-x4plus", "everything about one"),),
+    "weights search": (
+        Example("srcli weights search denoise --scale 4", "in OpenModelDB, with its package"),
+    ),
     "weights pull": (
         Example("srcli weights pull realesrgan-x4plus bsrgan", "fetch before going offline"),
     ),

@@ -24,7 +24,9 @@ NameArgument = Annotated[
 NamesArgument = Annotated[
     list[str],
     typer.Argument(
-        metavar="NAME...", help="Names, or hf://owner/repo/file.", autocompletion=known_weights
+        metavar="NAME...",
+        help="Names, hf://owner/repo/file, or openmodeldb:NAME.",
+        autocompletion=known_weights,
     ),
 ]
 FileArgument = Annotated[
@@ -56,6 +58,22 @@ def show(name: NameArgument, json: JsonOption = False) -> None:
     from srcli.services.weights_cache import show_weights
 
     render.shown(show_weights(name), is_json=json)
+
+
+@app.command(epilog=epilog("weights search"))
+def search(
+    word: Annotated[str, typer.Argument(metavar="WORD", help="In name, author, tags or text.")],
+    scale: Annotated[
+        int | None, typer.Option("--scale", "-s", min=1, help="Only of this scale.")
+    ] = None,
+    json: JsonOption = False,
+    offline: OfflineOption = None,
+) -> None:
+    """Search OpenModelDB, which has hundreds; `weights pull openmodeldb:NAME` fetches one."""
+    from srcli.services.weights_openmodeldb import search_openmodeldb
+
+    found = search_openmodeldb(word, offline=offline)
+    render.found([each for each in found if scale in (None, each.scale)], is_json=json)
 
 
 @app.command(epilog=epilog("weights pull"))

@@ -3,7 +3,7 @@
 <root>/weights/blobs/<sha256>.pth      a file, whole; its name is what it must hash to
                stamps/<sha256>.json    size and time of the blob when it was last hashed
                partial/<key>           a download that was cut off, to be resumed
-               names/<name>.json       weights that the user imported or trusted
+               names/<name>.json       weights that were imported, trusted, or cut from a file
                notices/<name>          licences that were shown once
                locks/<name>.lock       held while one process fetches
 """
@@ -45,12 +45,19 @@ def sha256(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """Weights that are in the cache because the user said so: imported, or trusted unseen."""
+    """Weights that no catalogue lists as they are in the cache.
+
+    Imported, trusted unseen, or a part of a file: `taken_from` is the digest of the whole.
+    """
 
     name: str
     source: str
     files: tuple[WantedFile, ...]
     is_imported: bool
+    taken_from: str = ""
+    licence: str = ""  # where whoever gave the file stated one
+    scale: int | None = None
+    purpose: str = ""
 
 
 class Cache:
@@ -156,7 +163,7 @@ class Cache:
             lock.release()
 
     def records(self) -> dict[str, Record]:
-        """What the user imported or trusted, by name."""
+        """What was imported, trusted or cut from a larger file, by name."""
         folder = self.root / "names"
         found = (_read_record(path) for path in sorted(folder.glob("*.json")))
         return {record.name: record for record in found}

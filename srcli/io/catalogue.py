@@ -194,6 +194,7 @@ class Entry(_Table):
     architecture: Architecture
     homepage: str
     note: str = ""
+    keep: str = ""  # only tensors whose names begin so are kept of a file that was fetched
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
 
     @property
@@ -266,7 +267,7 @@ def key(spelling: str) -> str:
     plain = spelling.lower()
     for suffix in SUFFIXES:
         plain = plain.removesuffix(suffix)
-    return re.sub(r"[-_\s]", "", plain)
+    return re.sub(r"[-_:\s]", "", plain)
 
 
 def catalogue_path() -> Path:

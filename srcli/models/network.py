@@ -57,8 +57,12 @@ class Network(nn.Module):
 
     def released_state_dict(self) -> dict[str, Tensor]:
         """The parameters under the names that the architecture's checkpoints use."""
-        body = self.body.module if isinstance(self.body, _Foreign) else self.body
-        return dict(body.state_dict())
+        return dict(self.bare.state_dict())
+
+    @property
+    def bare(self) -> nn.Module:
+        """The architecture itself: it takes its own channels, and sides in its own multiples."""
+        return self.body.module if isinstance(self.body, _Foreign) else self.body
 
     def forward(self, image: Tensor) -> Tensor:
         height, width = image.shape[-2:]

@@ -1,28 +1,18 @@
-"""One self-contained page that shows pictures against each other, and an index of such pages.
-
-The page asks nothing of the network: a content policy forbids it, and names its own style and
-script by their digests. The parts lie in `templates/`, readable, and are put together here.
-"""
+"""One self-contained page that shows pictures against each other, and an index of such pages."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib.resources import files
-from io import BytesIO
 from urllib.parse import quote
 
 from PIL import Image
 
-from srcli import __version__
 from srcli.reports.difference import Difference, Levels, enlarged
+from srcli.reports.document import document, image_address, picture_address
 
-WEBP_SIDE = 16_383  # what the format holds
 THUMBNAIL = (520, 400)
 
 
@@ -77,19 +67,11 @@ class Card:
 def page_html(page: Page) -> str:
     """The whole page as a text."""
     pictures = "".join(
-        f'<img alt="{escape(shown.label)}" src="{data_address(shown.levels)}">'
+        f'<img alt="{escape(shown.label)}" src="{picture_address(Image.fromarray(shown.levels))}">'
         for shown in page.pictures
     )
-    return _assembled(
-        "page",
-        {
-            "title": escape(page.title),
-            "links": _links(page.links),
-            "notes": _items(page.notes),
-            "pictures": pictures,
-            "data": json.dumps(_data(page)).replace("<", "\\u003c"),
-        },
-    )
+    parts = {"links": _links(page.links), "notes": _items(page.notes), "pictures": pictures}
+    return document("page", page.title, parts, _data(page))
 
 
 def index_html(title: str, cards: Sequence[Card], notes: Sequence[str] = ()) -> str:
@@ -102,10 +84,7 @@ def index_html(title: str, cards: Sequence[Card], notes: Sequence[str] = ()) -> 
     )
     summary = f"{len(cards)} pictures; the left half is the first, the right half the last"
     items = f"<ul>{_items(notes)}</ul>" if notes else ""
-    return _assembled(
-        "index",
-        {"title": escape(title), "summary": summary, "cards": shown, "notes": items},
-    )
+    return document("index", title, {"summary": summary, "cards": shown, "notes": items})
 
 
 def thumbnail(first: Levels, last: Levels) -> str:
@@ -118,21 +97,7 @@ def thumbnail(first: Levels, last: Levels) -> str:
     middle = whole.width // 2
     whole.paste(half.crop((0, 0, middle, whole.height)), (0, 0))
     whole.paste((255, 255, 255), (middle, 0, middle + 2, whole.height))
-    return _address(whole, "WEBP", quality=82)
-
-
-def data_address(levels: Levels) -> str:
-    """A picture as a data address, with no loss: WebP, or PNG where WebP is too small."""
-    image = Image.fromarray(levels)
-    if max(image.size) > WEBP_SIDE:
-        return _address(image, "PNG")
-    return _address(image, "WEBP", lossless=True, quality=60, method=2)
-
-
-def _address(image: Image.Image, kind: str, **options: int) -> str:
-    file = BytesIO()
-    image.save(file, kind, **options)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
+    return image_address(whole, "WEBP", quality=82)
 
 
 def _data(page: Page) -> dict[str, object]:
@@ -178,27 +143,3 @@ def _items(sentences: Sequence[str]) -> str:
 
 def _decibels(psnr: float) -> str:
     return "equal" if math.isinf(psnr) else f"{psnr:.2f} dB"
-
-
-def _assembled(name: str, parts: Mapping[str, str]) -> str:
-    style = _template("theme.css") + _template(f"{name}.css")
-    script = _template(f"{name}.js")
-    policy = (
-        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-        f"style-src {_digest(style)}; script-src {_digest(script)}"
-    )
-    values = {**parts, "version": __version__, "policy": policy, "style": style, "script": script}
-    pieces = _template(f"{name}.html").split("{{")  # a value may itself contain the marks
-    shown = [pieces[0]]
-    for piece in pieces[1:]:
-        key, _, rest = piece.partition("}}")
-        shown += [values[key], rest]
-    return "".join(shown)
-
-
-def _digest(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _template(name: str) -> str:
-    return files("srcli.reports").joinpath("templates", name).read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from srcli.errors import UsageError
 from srcli.io.ncnn import read_ncnn
-from srcli.io.tensors import read_state_dict
+from srcli.io.tensors import read_metadata, read_state_dict
 from srcli.models.dialects import unwrap
 from srcli.models.ncnn import state_dict_from_ncnn
 from srcli.models.network import Network, build_network
@@ -53,6 +53,16 @@ def read_weights(weights: WeightsFile) -> dict[str, Tensor]:
     if len(weights.files) == 2:
         return state_dict_from_ncnn(read_ncnn(*weights.files))
     return unwrap(read_state_dict(weights.files[0]))
+
+
+def licence_of(weights: WeightsFile) -> str:
+    """What the catalogue says, or who gave the file, or the file itself; else "unknown"."""
+    if weights.entry is not None:
+        return weights.entry.licence
+    if weights.licence:
+        return weights.licence
+    stated = read_metadata(weights.files[0]).get("licence") if len(weights.files) == 1 else None
+    return stated or "unknown"
 
 
 def blend(first: LoadedNetwork, second: LoadedNetwork, share: float) -> LoadedNetwork:

@@ -33,6 +33,7 @@ from srcli.services.weights_fetching import (
     joined,
     report,
 )
+from srcli.services.weights_openmodeldb import PREFIX, from_openmodeldb
 
 __all__ = [
     "CacheDamaged",
@@ -56,7 +57,9 @@ def obtain(
     trust: bool = False,
     on_event: OnEvent = ignore,
 ) -> WeightsFile:
-    """The weights of that name, file or `hf://owner/repo/file[@revision]`, fetched if need be.
+    """The weights of that name, file, `hf://owner/repo/file[@revision]` or `openmodeldb:NAME`.
+
+    They are fetched if need be.
 
     `offline` None means what SRCLI_OFFLINE and HF_HUB_OFFLINE say; offline, no connection is ever
     opened. `trust` accepts a file from the network whose digest nobody recorded; it is recorded
@@ -76,6 +79,8 @@ def obtain(
     records = cache.records()
     if record := next((records[other] for other in records if key(other) == key(name)), None):
         return _from_record(record, cache)
+    if name.startswith(PREFIX):
+        return from_openmodeldb(name, cache, is_offline(offline), trust, on_event)
     if files := local_files(Path(name_or_file)):
         return _from_disk(files, cache, on_event)
     raise catalogue().unknown(name, tuple(records))
@@ -161,5 +166,10 @@ def _from_record(record: Record, cache: Cache) -> WeightsFile:
         raise UnavailableWeightsError(message, hint=f"import {record.source} again")
     digests = tuple(file.sha256 or "" for file in record.files)
     return WeightsFile(
-        name=record.name, files=files, entry=None, digest=joined(digests), source=record.source
+        name=record.name,
+        files=files,
+        entry=None,
+        digest=joined(digests),
+        source=record.source,
+        licence=record.licence,
     )

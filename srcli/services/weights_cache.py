@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import srcli
 from srcli.errors import SrcliError, UnknownWeightsError, UsageError
 from srcli.io.cache import Cache, Record, sha256
 from srcli.io.catalogue import Entry, Source, WantedFile, catalogue, key
 from srcli.io.containers import recognise
 from srcli.io.sources import held_nearby
 from srcli.services.weights import OnEvent, WeightsFile, ignore, local_files, obtain
+from srcli.services.weights_cost import cost_of
 from srcli.services.weights_fetching import joined, remembered
+from srcli.services.weights_openmodeldb import is_commercial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,9 @@ class Listed:
     aliases: tuple[str, ...]
     cached: bool
     imported: bool
+    speed: str | None = None  # fast, medium or slow; None where the shape is not known
+    operations: float | None = None  # of one input pixel
+    memory: float | None = None  # GB of activations for an input megapixel at once, in fp16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +47,7 @@ class Shown:
     entry: Entry | None
     sources: tuple[str, ...]
     files: tuple[Path, ...]  # in the cache; () if it is not there
+    sample: Path | None = None  # a picture that srcli ships of what they make
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +109,7 @@ def show_weights(name: str) -> Shown:
     files = next((found for found in _files(entry, record, cache) if found), ())
     if entry and entry.is_shipped:
         files = held_nearby(entry.sources[0]) or files
-    return Shown(row=row, entry=entry, sources=sources, files=files)
+    return Shown(row=row, entry=entry, sources=sources, files=files, sample=_sample(row.name))
 
 
 def pull_weights(
@@ -230,6 +237,7 @@ def _blind_source(entry: Entry) -> Source | None:
 
 
 def _row(entry: Entry, cache: Cache, record: Record | None) -> Listed:
+    cost = cost_of(entry)
     return Listed(
         name=entry.name,
         role=entry.role,
@@ -241,18 +249,26 @@ def _row(entry: Entry, cache: Cache, record: Record | None) -> Listed:
         aliases=entry.aliases,
         cached=entry.is_shipped or any(_files(entry, record, cache)),
         imported=False,
+        speed=str(cost.speed) if cost else None,
+        operations=cost.operations if cost else None,
+        memory=cost.gigabytes() if cost else None,
     )
+
+
+def _sample(name: str) -> Path | None:
+    path = Path(srcli.__file__).parent / "samples" / f"{name}.webp"
+    return path if path.is_file() else None
 
 
 def _own_row(record: Record, cache: Cache) -> Listed:
     return Listed(
         name=record.name,
         role="unknown",
-        scale=None,
+        scale=record.scale,
         size=sum(file.size or 0 for file in record.files),
-        licence="unknown",
-        commercial=True,
-        purpose="imported",
+        licence=record.licence or "unknown",
+        commercial=is_commercial(record.licence),
+        purpose=record.purpose or "imported",
         aliases=(),
         cached=any(_files(None, record, cache)),
         imported=True,
@@ -260,6 +276,8 @@ def _own_row(record: Record, cache: Cache) -> Listed:
 
 
 def _wanted(entry: Entry | None, record: Record | None) -> Iterator[tuple[WantedFile, ...]]:
+    if record and record.taken_from:
+        yield record.files
     if entry:
         yield from (remembered(source, record).files for source in entry.sources)
     elif record:

@@ -12,12 +12,13 @@ from typing import TypeAlias
 
 from srcli.errors import BadWeightsError, DiskFullError, OutputError, UnavailableWeightsError
 from srcli.io.cache import Cache, Record
-from srcli.io.catalogue import Entry, ShippedSource, Source, pinned
-from srcli.io.sources import Hosts, SourceError, fetch, held_nearby
+from srcli.io.catalogue import Entry, ShippedSource, Source, WantedFile, pinned
+from srcli.io.sources import Hosts, SourceError, fetch, forget_nearby, held_nearby
 from srcli.io.sources.check import measured
 from srcli.io.sources.network import HostDownError
+from srcli.services.weights_part import cut
 
-_BLIND = "nobody recorded its digest, so it needs --trust"
+BLIND = "nobody recorded its digest, so it needs --trust"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class WeightsFile:
     entry: Entry | None  # what the catalogue says, if it knows these very bytes
     digest: str  # sha256 of the file; for a pair, of the two hexadecimal digests joined
     source: str
+    licence: str = ""  # as whoever gave them stated it, where the catalogue does not know them
 
 
 def ignore(event: Event) -> None:
@@ -92,6 +94,22 @@ def joined(digests: tuple[str, ...]) -> str:
 def from_catalogue(
     entry: Entry, cache: Cache, is_cut_off: bool, trust: bool, on_event: OnEvent
 ) -> WeightsFile:
+    """The weights of an entry, fetched if need be; of some only the part that is of use."""
+    if part := held_part(entry, cache, on_event):
+        return part
+    weights = _whole(entry, cache, is_cut_off, trust, on_event)
+    if not entry.keep:
+        return weights
+    try:
+        with turn(entry.name, cache, on_event):
+            return held_part(entry, cache, on_event) or take_part(entry, weights, cache)
+    except OutputError:  # a cache that cannot be written: the whole file serves as well
+        return weights
+
+
+def _whole(
+    entry: Entry, cache: Cache, is_cut_off: bool, trust: bool, on_event: OnEvent
+) -> WeightsFile:
     weights = held(entry, cache, on_event)
     if not weights and is_cut_off:
         message = f"{entry.name} is not on this machine, and no connection may be opened"
@@ -100,7 +118,7 @@ def from_catalogue(
             hint += "; -m swift needs neither"
         raise UnavailableWeightsError(message, hint=hint)
     if not weights:
-        with _turn(entry.name, cache, on_event):
+        with turn(entry.name, cache, on_event):
             # Whoever held the lock before may have fetched just this.
             weights = held(entry, cache, on_event) or _fetch(entry, cache, trust, on_event)
     announce(entry, cache, on_event)
@@ -120,15 +138,57 @@ def held(entry: Entry, cache: Cache, on_event: OnEvent = ignore) -> WeightsFile 
     return None
 
 
+def held_part(entry: Entry, cache: Cache, on_event: OnEvent = ignore) -> WeightsFile | None:
+    """What was kept of the entry's file, without any connection; None if there is nothing."""
+    record = cache.records().get(entry.name) if entry.keep else None
+    if not (record and record.taken_from):
+        return None
+    files = _found(record.files, cache, entry.name, on_event)
+    if not files:
+        return None
+    digest = joined(tuple(file.sha256 or "" for file in record.files))
+    return WeightsFile(
+        name=entry.name, files=files, entry=entry, digest=digest, source=record.source
+    )
+
+
+def take_part(entry: Entry, weights: WeightsFile, cache: Cache) -> WeightsFile:
+    """Keep the part that is of use, and free the cache of the whole file; others' copies stay.
+
+    Under the lock of the entry. Raises BadWeightsError where the file has no such part.
+    """
+    partial = cache.partial(f"{entry.name}.safetensors")
+    part = cut(weights.files[0], partial, prefix=entry.keep, origin=weights.digest)
+    path = cache.keep(partial, part)
+    record = Record(
+        name=entry.name,
+        source=weights.source,
+        files=(part,),
+        is_imported=False,
+        taken_from=weights.digest,
+    )
+    cache.write_record(record)  # first: a kill in between only leaves the whole file behind
+    for file in set(weights.files) & set(cache.blobs()):
+        cache.discard(file)
+    return WeightsFile(
+        name=entry.name,
+        files=(path,),
+        entry=entry,
+        digest=part.sha256 or "",
+        source=weights.source,
+    )
+
+
 def _fetch(entry: Entry, cache: Cache, trust: bool, on_event: OnEvent) -> WeightsFile:
     hosts, reasons = Hosts(), list[str]()
     record = cache.records().get(entry.name)
     for known in entry.sources:
         source = remembered(known, record)
         is_blind = any(file.sha256 is None for file in source.files)
+        was_nearby = held_nearby(source) is not None
         try:
             if is_blind and not trust:
-                raise SourceError(_BLIND)
+                raise SourceError(BLIND)
             on_progress = partial(report, on_event, entry.name, str(source))
             gained = fetch(source, cache, hosts, on_progress)
         except SourceError as error:
@@ -137,8 +197,10 @@ def _fetch(entry: Entry, cache: Cache, trust: bool, on_event: OnEvent) -> Weight
             reasons.append(str(error))
             continue
         files = tuple(cache.keep(path, wanted) for path, wanted in gained)
+        if entry.keep and not was_nearby:
+            forget_nearby(source)
         source = pinned(source, tuple(wanted for _, wanted in gained))
-        if is_blind:
+        if is_blind and not entry.keep:
             cache.write_record(
                 Record(name=entry.name, source=str(source), files=source.files, is_imported=False)
             )
@@ -148,13 +210,14 @@ def _fetch(entry: Entry, cache: Cache, trust: bool, on_event: OnEvent) -> Weight
 
 
 def _remedy(entry: Entry, reasons: list[str]) -> str:
-    if set(reasons) == {_BLIND}:
+    if set(reasons) == {BLIND}:
         return "pass --trust to accept what the source gives, unseen"
     return f"check the connection, or get it from {entry.homepage} and `srcli weights import` it"
 
 
 @contextmanager
-def _turn(name: str, cache: Cache, on_event: OnEvent) -> Iterator[None]:
+def turn(name: str, cache: Cache, on_event: OnEvent) -> Iterator[None]:
+    """Hold the lock of a name, and say so if that means to wait."""
     with cache.locked(name, is_patient=False) as is_ours:
         if is_ours:
             yield
@@ -166,22 +229,28 @@ def _turn(name: str, cache: Cache, on_event: OnEvent) -> Iterator[None]:
 
 def remembered(source: Source, record: Record | None) -> Source:
     """A source without digests has those that it gave when the user first trusted it."""
-    if record and record.source == str(source):
+    if record and record.source == str(source) and not record.taken_from:
         return pinned(source, record.files)
     return source
 
 
 def _cached(source: Source, cache: Cache, name: str, on_event: OnEvent) -> tuple[Path, ...] | None:
+    return _found(source.files, cache, name, on_event)
+
+
+def _found(
+    files: tuple[WantedFile, ...], cache: Cache, name: str, on_event: OnEvent
+) -> tuple[Path, ...] | None:
     found = []
-    for wanted in source.files:
+    for wanted in files:
         try:
             found.append(cache.find(wanted))
         except BadWeightsError:
             on_event(CacheDamaged(name, cache.blob(wanted)))
             cache.remove(wanted)
             return None
-    files = tuple(path for path in found if path)
-    return files if len(files) == len(source.files) else None
+    paths = tuple(path for path in found if path)
+    return paths if len(paths) == len(files) else None
 
 
 def _adopted(source: Source, cache: Cache) -> tuple[Path, ...] | None:

@@ -109,6 +109,9 @@ def sandbox(inputs, home, tiny_networks, tmp_path, monkeypatch):
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(tiny_networks / "4.safetensors", folder / name)
     shutil.copytree(home, tmp_path / "home")
+    index = tmp_path / "home" / "openmodeldb" / "models.json"  # as if it had just been fetched
+    index.parent.mkdir()
+    index.write_text("{}")
     monkeypatch.setenv("SRCLI_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("SRCLI_OFFLINE", "1")
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -19,6 +19,8 @@ EVERY_EXAMPLE = [(name, each.line) for name, examples in EXAMPLES.items() for ea
 BEFORE = {
     "srcli train run.toml": ["srcli train --print-config psnr > run.toml"],
     "srcli finetune photos --resume": ["srcli finetune photos"],
+    "srcli report runs/photos": ["srcli finetune photos"],
+    "srcli report runs/photos runs/photos-2": ["srcli finetune photos"] * 2,
     "srcli compare photo.jpg photo_x4.jpg": ["srcli upscale photo.jpg"],
 }
 

@@ -1,46 +1,19 @@
 """Comparison pages in a real browser: what moves, what is shown, and that nothing is asked for."""
 
-import json
-import os
 import shutil
-import tempfile
-from pathlib import Path
 
 import numpy as np
 import pytest
+from browsing import requests, visit
 from PIL import Image
 
 from srcli.services.compare import CompareOptions, compare
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="Chromium and chromedriver are not installed"
-)
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 wheel = pytest.importorskip("selenium.webdriver.common.actions.wheel_input")
 
 WIDTH, HEIGHT = 96, 64
 SPOT = (70, 20)  # x and y of the one pixel that differs
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync "
-    "--window-size=1000,700"
-)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with tempfile.TemporaryDirectory() as profile:
-        options = webdriver.ChromeOptions()
-        options.binary_location = CHROMIUM
-        for flag in (*FLAGS.split(), f"--user-data-dir={profile}"):
-            options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        environment = {**os.environ, "SE_OFFLINE": "true"}  # selenium looks for no other driver
-        service = webdriver.ChromeService(DRIVER, env=environment)
-        driver = webdriver.Chrome(options=options, service=service)
-        yield driver
-        driver.quit()
 
 
 @pytest.fixture(scope="module")
@@ -71,17 +44,6 @@ def show(browser, pictures, tmp_path):
     return open_page
 
 
-def visit(browser, page: Path):
-    for kind in ("browser", "performance"):
-        browser.get_log(kind)  # forget the page before
-    browser.get(page.as_uri())
-    browser.execute_async_script(
-        "const done = arguments[0];"
-        "(function wait() { document.body.dataset.ready ? done() : setTimeout(wait, 10) })()"
-    )
-    return browser
-
-
 def ask(browser, expression):
     return browser.execute_script(f"draw(); return {expression}")
 
@@ -103,15 +65,6 @@ def press(browser, *keys):
 
 def drag(browser, element, x, y):
     webdriver.ActionChains(browser).drag_and_drop_by_offset(element, x, y).perform()
-
-
-def requests(browser):
-    messages = (json.loads(entry["message"])["message"] for entry in browser.get_log("performance"))
-    return [
-        message["params"]["request"]["url"]
-        for message in messages
-        if message["method"] == "Network.requestWillBeSent"
-    ]
 
 
 def test_dragging_the_border_shows_more_of_one_picture(show):

@@ -65,9 +65,10 @@ def worker(launcher, rank):
 
 
 def numbers_of(run):
-    """What the run has logged, without the times."""
+    """What the run has measured, without the times."""
     lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
-    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+    measured = [line for line in lines if line["type"] in ("train", "validation")]
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in measured]
 
 
 def test_a_run_goes_on_where_a_killed_process_left_it_as_if_nothing_had_been(config, tmp_path):

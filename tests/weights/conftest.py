@@ -78,10 +78,12 @@ def write_catalogue(tmp_path, monkeypatch):
     """Replace the catalogue by one of the given entries: name -> list of sources in TOML."""
     path = tmp_path / "weights.toml"
 
-    def write(*, licence="MIT", commercial="true", aliases="", **entries):
+    def write(*, licence="MIT", commercial="true", aliases="", keep="", **entries):
         text = ""
         for name, sources in entries.items():
-            head = ENTRY.format(name=name, aliases=aliases, licence=licence, commercial=commercial)
+            head = ENTRY.format(
+                name=name, aliases=aliases, licence=licence, commercial=commercial, keep=keep
+            )
             tables = (f"[[weights.{name}.sources]]\n{source}" for source in sources)
             text += "\n".join([head, *tables]) + "\n"
         path.write_text(text)

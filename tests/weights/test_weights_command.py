@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from PIL import Image
 from weights_server import CONTENT, Served, digest, url_source
 
 from srcli.cli.app import main
@@ -122,3 +123,11 @@ def test_import_and_remove_say_what_they_did(tiny, run, tmp_path):
     code, out, _ = run("remove", "mine")
     assert code == 0 and "removed mine" in out
     assert run("path", "mine")[0] == 3
+
+
+def test_show_names_the_sample_picture_where_one_is_shipped(run):
+    sample = json.loads(run("show", "realesrgan-x4plus", "--json")[1])["sample"]
+    with Image.open(sample) as picture:
+        assert picture.size == (2 * 384 + 6, 288)  # bicubic and restored, side by side
+    assert sample in run("show", "realesrgan-x4plus")[1]
+    assert json.loads(run("show", "bsrgan", "--json")[1])["sample"] is None

@@ -104,6 +104,7 @@ commercial = {commercial}
 scale = 4
 architecture = {{ kind = "rrdb", channels = 4, growth = 4, blocks = 1 }}
 homepage = "https://example.org"
+keep = "{keep}"
 """
 
 

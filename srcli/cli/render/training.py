@@ -18,6 +18,7 @@ from rich.text import Text
 from srcli.cli import interrupts, render
 from srcli.cli.render import weights
 from srcli.errors import SrcliError
+from srcli.reports.durations import duration
 from srcli.services.training.observer import Beginning, TrainingObserver
 
 if TYPE_CHECKING:  # these import torch
@@ -126,7 +127,7 @@ class TrainingView(TrainingObserver):
             if name.startswith("loss/")
         )
         pace = (perf_counter() - self._started) / max(step - self._first, 1)
-        left = _duration(pace * (self._steps - step))
+        left = duration(pace * (self._steps - step))
         self._say(
             f"step {step}/{self._steps}  {losses}  rate {numbers['rate']:.2g}"
             f"  {pace:.2g} s/step, {left} left"
@@ -174,7 +175,7 @@ class TrainingView(TrainingObserver):
                 f"best: step {report.best.step}, PSNR {best.psnr:.2f} dB "
                 f"(before {before.psnr:.2f}, bicubic {report.bicubic.psnr:.2f}), SSIM "
                 f"{best.ssim:.4f} ({before.ssim:.4f}, {report.bicubic.ssim:.4f}), "
-                f"{_duration(report.seconds)}"
+                f"{duration(report.seconds)}"
             )
             if best.psnr <= before.psnr:
                 self._say("no higher PSNR than before: look at the sheets in samples/")
@@ -220,15 +221,3 @@ def _json_value(value: object) -> object:
 
 def _finite(numbers: Mapping[str, float]) -> dict[str, object]:
     return {name: _json_value(value) for name, value in numbers.items()}
-
-
-def _duration(seconds: float) -> str:
-    """Seconds as people say them.
-
-    >>> [_duration(each) for each in (42, 200, 9000)]
-    ['42 s', '3 min', '2 h 30 min']
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

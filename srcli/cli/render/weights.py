@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from rich.text import Text
 from srcli.cli import render
 
 if TYPE_CHECKING:  # the services cost start-up time
+    from srcli.io.openmodeldb import Model
     from srcli.services.blending import BlendReport
     from srcli.services.weights import Event, OnEvent, WeightsFile
     from srcli.services.weights_cache import Imported, Listed, Pulled, Removed, Shown, Verified
@@ -67,22 +68,65 @@ def listed(rows: tuple[Listed, ...], *, is_json: bool) -> None:
     if is_json:
         _json_lines(rows)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    columns = {"name": "left", "scale": "left", "size": "right", "here": "left"}
+    columns |= {"speed": "left", "GB/MP": "right", "licence": "left", "good for": "left"}
     is_narrow = render.out.width < NARROW_COLUMNS
-    for heading in ("name", "scale", "size", "here", "licence", "good for")[
-        : 5 if is_narrow else 6
-    ]:
-        table.add_column(heading, no_wrap=True)
+    headings = [each for each in columns if not (is_narrow and each in ("GB/MP", "good for"))]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, no_wrap=True, justify=columns[heading])  # type: ignore[arg-type]
     for row in rows:
-        scale = f"x{row.scale}" if row.scale else "-"
-        licence = Text(row.licence, "" if row.commercial else "yellow")
-        cells = [row.name, scale, megabytes(row.size), "yes" if row.cached else "", licence]
-        table.add_row(*cells, *([] if is_narrow else [row.purpose]))
+        cells = {
+            "name": row.name,
+            "scale": f"x{row.scale}" if row.scale else "-",
+            "size": megabytes(row.size),
+            "here": "yes" if row.cached else "",
+            "speed": row.speed or "-",
+            "GB/MP": f"{row.memory:.1f}" if row.memory else "-",
+            "licence": Text(row.licence, "" if row.commercial else "yellow"),
+            "good for": row.purpose,
+        }
+        table.add_row(*(cells[heading] for heading in headings))
     render.out.print(table, soft_wrap=False)
+    render.note(
+        "speed: fast to 4, medium to 16, slow from there, in million operations per input pixel; "
+        "GB/MP: memory for an input megapixel at once in fp16 (larger pictures go in bands)"
+    )
     if is_narrow:
         render.note(
             "a wider terminal also shows what each is good for, as does `weights show NAME`"
         )
+
+
+def found(models: Sequence[Model], *, is_json: bool) -> None:
+    """What OpenModelDB has, a line each."""
+    if is_json:
+        for model in models:
+            sources = [str(source) for source in model.sources]
+            record = _plain(model) | {"sources": sources, "homepage": model.homepage}
+            render.json_line(record)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("name", "scale", "network", "size", "licence", "tags"):
+        table.add_column(heading, no_wrap=True)
+    for model in models:
+        licence = Text(model.licence or "not stated", "" if _is_free(model.licence) else "yellow")
+        size = megabytes(model.size) if model.sources else "browser only"
+        tags = ", ".join(model.tags)
+        table.add_row(
+            render.shown(model.name), f"x{model.scale}", model.architecture, size, licence, tags
+        )
+    if models:
+        render.out.print(table, soft_wrap=False)
+        render.note("fetch one: srcli weights pull openmodeldb:NAME")
+    else:
+        render.note("nothing found")
+
+
+def _is_free(licence: str) -> bool:
+    from srcli.services.weights_openmodeldb import is_commercial
+
+    return bool(licence) and is_commercial(licence)
 
 
 def shown(report: Shown, *, is_json: bool) -> None:
@@ -90,7 +134,8 @@ def shown(report: Shown, *, is_json: bool) -> None:
     if is_json:
         known = report.entry.model_dump(mode="json") if report.entry else {}
         files = list(map(str, report.files))
-        render.json_line(_plain(report.row) | known | {"files": files})
+        sample = None if report.sample is None else str(report.sample)
+        render.json_line(_plain(report.row) | known | {"files": files, "sample": sample})
         return
     row, entry = report.row, report.entry
     facts = [
@@ -99,12 +144,18 @@ def shown(report: Shown, *, is_json: bool) -> None:
         ("good for", row.purpose),
         ("scale", f"x{row.scale}" if row.scale else ""),
         ("network", _network(entry.architecture.model_dump()) if entry else ""),
+        ("speed", _speed(row)),
+        (
+            "memory",
+            f"{row.memory:.1f} GB for an input megapixel at once, fp16" if row.memory else "",
+        ),
         ("licence", row.licence + ("" if row.commercial else " (no commercial use)")),
         ("size", megabytes(row.size)),
         ("homepage", entry.homepage if entry else ""),
         ("note", entry.note if entry else ""),
         *(("source", source) for source in report.sources),
         *(("here", str(path)) for path in report.files),
+        ("sample", str(report.sample or "")),
     ]
     for fact, value in facts:
         if value:
@@ -213,6 +264,12 @@ def _sentence(event: Event) -> str:
             return f"{name}: {path} was damaged and is removed"
         case Downloading(name=name):
             return f"{name}: fetching"
+
+
+def _speed(row: Listed) -> str:
+    if row.operations is None:
+        return ""
+    return f"{row.speed}, {row.operations / 1e6:.3g} million operations per input pixel"
 
 
 def _network(parameters: dict[str, Any]) -> str:

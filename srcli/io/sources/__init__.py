@@ -19,7 +19,7 @@ from srcli.io.sources import hub, package, url
 from srcli.io.sources.network import Hosts, SourceError
 from srcli.io.sources.url import OnProgress
 
-__all__ = ["Hosts", "OnProgress", "SourceError", "fetch", "held_nearby"]
+__all__ = ["Hosts", "OnProgress", "SourceError", "fetch", "forget_nearby", "held_nearby"]
 
 
 def held_nearby(source: Source) -> tuple[Path, ...] | None:
@@ -36,6 +36,12 @@ def held_nearby(source: Source) -> tuple[Path, ...] | None:
             return (source.path,) if source.path.is_file() else None
         case _:
             assert_never(source)
+
+
+def forget_nearby(source: Source) -> None:
+    """Take a file out of the hub's cache again that was fetched only to take a part of it."""
+    if isinstance(source, HubSource):
+        hub.forget(source)
 
 
 def fetch(

@@ -11,7 +11,7 @@ from typing import Any
 
 from srcli.errors import DiskFullError
 from srcli.io.catalogue import HubSource, WantedFile
-from srcli.io.files import is_full
+from srcli.io.files import is_full, output_errors
 from srcli.io.sources.check import measured, require_digest, require_size
 from srcli.io.sources.network import ANSWER_SECONDS, Hosts, SourceError
 from srcli.io.sources.url import OnProgress
@@ -25,6 +25,16 @@ def cached(source: HubSource) -> Path | None:
 
     found = try_to_load_from_cache(source.repo, source.file, revision=source.revision)
     return Path(found) if isinstance(found, str) else None
+
+
+def forget(source: HubSource) -> None:
+    """Remove the file from the hub's own cache: the name that points to it, and the bytes."""
+    path = cached(source)
+    if path is not None:
+        with output_errors(path):
+            bytes_of = path.resolve()
+            path.unlink(missing_ok=True)
+            bytes_of.unlink(missing_ok=True)
 
 
 def fetch(source: HubSource, hosts: Hosts, on_progress: OnProgress) -> tuple[Path, WantedFile]:

@@ -1,6 +1,4 @@
-"use strict";
-
-const cards = document.getElementById("cards");
+const cards = element("cards");
 const byName = [...cards.children];
 const buttons = [...document.querySelectorAll("[data-order]")];
 
@@ -11,3 +9,4 @@ function order(button) {
 }
 
 for (const button of buttons) button.addEventListener("click", () => order(button));
+listen({ t: toggleTheme });

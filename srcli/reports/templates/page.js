@@ -1,5 +1,3 @@
-"use strict";
-
 // Where things are: a point of the largest picture, in its pixels, is "a point"; `state.x, state.y`
 // is the point in the middle of every pane. A pane is a rectangle of the stage in CSS pixels.
 
@@ -10,7 +8,6 @@ const ZOOM_STEP = 1.25;
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const sources = [...document.querySelectorAll("#pictures img")];
-const element = (id) => document.getElementById(id);
 const stage = element("stage");
 const canvas = element("canvas");
 const context = canvas.getContext("2d", { alpha: false });
@@ -417,12 +414,6 @@ function magnified(picture, x, y) {
 
 // Keys
 
-function toggleTheme() {
-  const isDark = getComputedStyle(document.documentElement).colorScheme === "dark";
-  document.documentElement.dataset.theme = isDark ? "light" : "dark";
-  redraw();
-}
-
 function toggleLoupe() {
   element("loupe").hidden = true;
   change({ looks: !state.looks });
@@ -464,15 +455,7 @@ const KEYS = {
   ArrowDown: (event) => arrow(event, 0, 1),
 };
 
-document.addEventListener("keydown", (event) => {
-  const isTyping = event.target.closest("select, input, dialog");
-  const isPressing = event.key === " " && event.target.closest("button, a");
-  if (isTyping || isPressing || event.ctrlKey || event.metaKey) return;
-  const action = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  if (!action) return;
-  event.preventDefault();
-  action(event);
-});
+listen(KEYS);
 
 document.addEventListener("keyup", (event) => {
   if (event.key === " ") change({ peeks: false });
@@ -490,8 +473,6 @@ element("out").addEventListener("click", () => zoomTo(state.zoom / ZOOM_STEP));
 element("zoom").addEventListener("click", () => zoomTo(1));
 element("fit").addEventListener("click", () => change({ fits: true }));
 element("loupe-button").addEventListener("click", toggleLoupe);
-element("theme").addEventListener("click", toggleTheme);
-element("help-button").addEventListener("click", () => element("help").showModal());
 element("heat").addEventListener("click", () => change({ heat: !state.heat }));
 element("gain").addEventListener("input", (event) => change({ gain: Number(event.target.value) }));
 for (const side of ["left", "right"]) {
@@ -502,7 +483,7 @@ for (const side of ["left", "right"]) {
 element("choice").classList.toggle("pair", data.pictures.length === 2);
 
 new ResizeObserver(redraw).observe(stage);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+document.addEventListener("themechange", redraw);
 Promise.all(sources.map((image) => image.decode())).then(() => {
   draw();
   document.body.dataset.ready = "yes";

@@ -5,7 +5,8 @@ runs/photos/
 ├── launch                  which torchrun started it, so that its restarts know it
 ├── best.safetensors        the average weights at the best validation: for `srcli upscale -m`
 ├── last.safetensors        those of the last step
-├── metrics.jsonl           a line per interval and per validation
+├── metrics.jsonl           a line per interval, per validation and per remark
+├── report.html             all of it on a page for people
 ├── samples/step-000500.png low | before | now | target
 ├── checkpoints/step-000500.pt   the last ones and the best
 └── tensorboard/            if it is installed
@@ -13,19 +14,18 @@ runs/photos/
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from srcli.errors import BadWeightsError, DiskFullError, OutputError, UsageError
 from srcli.io.checkpoints import read_checkpoint, write_checkpoint
-from srcli.io.files import output_errors, replacing
+from srcli.io.files import replacing
 
 CHECKPOINT = re.compile(r"step-(\d+)\.pt")
+SHEET = re.compile(r"step-(\d+)\.png$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,10 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
     @property
+    def page(self) -> Path:
+        return self.path / "report.html"
+
+    @property
     def tensorboard(self) -> Path:
         return self.path / "tensorboard"
 
@@ -70,6 +74,11 @@ class RunFolder:
     def sheet(self, step: int) -> Path:
         """The sample sheet of a step."""
         return self.path / "samples" / f"step-{step:06}.png"
+
+    def sheets(self) -> list[tuple[int, Path]]:
+        """The sample sheets there are, with their steps, in order."""
+        found = (self.path / "samples").glob("step-*.png")
+        return sorted((int(match[1]), path) for path in found if (match := SHEET.match(path.name)))
 
     def checkpoint(self, step: int) -> Path:
         """The checkpoint of a step."""
@@ -171,54 +180,3 @@ def latest_folder(wanted: Path) -> Path:
     while (following := wanted.with_name(f"{wanted.name}-{number + 1}")).exists():
         number, path = number + 1, following
     return path
-
-
-class MetricsLog:
-    """Numbers by step, in metrics.jsonl and, where it is installed, for TensorBoard."""
-
-    def __init__(self, folder: RunFolder, *, tensorboard: bool, from_step: int) -> None:
-        self._path = folder.metrics
-        self.forget_after(from_step)
-        self._board = _tensorboard(folder.tensorboard, from_step) if tensorboard else None
-
-    @property
-    def has_tensorboard(self) -> bool:
-        """Whether TensorBoard gets the numbers too."""
-        return self._board is not None
-
-    def write(self, kind: str, step: int, numbers: Mapping[str, float]) -> None:
-        """Add a line: {"type": kind, "step": step, ...}."""
-        known = {name: value if isfinite(value) else None for name, value in numbers.items()}
-        line = json.dumps({"type": kind, "step": step, **known})
-        with output_errors(self._path), self._path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-        if self._board is not None:
-            for name, value in numbers.items():
-                self._board.add_scalar(f"{kind}/{name}", value, step)
-
-    def close(self) -> None:
-        """Finish the files."""
-        if self._board is not None:
-            self._board.close()
-
-    def forget_after(self, step: int) -> None:
-        """Drop what a run wrote after its checkpoint: those steps are done again."""
-        if not self._path.is_file():
-            return
-        kept = []
-        for line in self._path.read_text("utf-8").splitlines():
-            try:
-                if json.loads(line)["step"] <= step:
-                    kept.append(line)
-            except (json.JSONDecodeError, KeyError):  # cut off by a kill
-                continue
-        with replacing(self._path) as partial:
-            partial.write_text("".join(f"{line}\n" for line in kept), "utf-8")
-
-
-def _tensorboard(folder: Path, from_step: int) -> Any | None:  # noqa: ANN401 (an optional package)
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder), purge_step=from_step + 1)

@@ -10,9 +10,8 @@ from typing import assert_never
 from torch import Tensor, nn
 
 from srcli.errors import UnavailableWeightsError, UsageError
-from srcli.io.cache import Cache, cache_root
 from srcli.io.catalogue import catalogue
-from srcli.io.tensors import read_metadata, read_state_dict, write_safetensors
+from srcli.io.tensors import read_state_dict
 from srcli.losses.build import build_discriminator
 from srcli.losses.spec import DiscriminatorSpec
 from srcli.models.compact import CompactConfig, CompactNet, fresh_compact
@@ -20,7 +19,7 @@ from srcli.models.dialects import unwrap
 from srcli.models.discriminators import load_discriminator
 from srcli.models.network import Network, build_network, wrap_compact, wrap_rrdb
 from srcli.models.rrdb import RRDBConfig, RRDBNet
-from srcli.services.network import read_weights
+from srcli.services.network import licence_of, read_weights
 from srcli.services.weights import OnEvent, WeightsFile, ignore, obtain
 from srcli.training.config import CompactSpec, NetworkSpec, PretrainedSpec, RrdbSpec
 
@@ -61,7 +60,7 @@ def start_network(spec: NetworkSpec, sources: Sources) -> tuple[Network, Base]:
             weights = sources.obtain(name)
             network = build_network(read_weights(weights))
             _check_trainable(network, name, spec.scale)
-            base = Base(name=weights.name, digest=weights.digest, licence=_licence(weights))
+            base = Base(name=weights.name, digest=weights.digest, licence=licence_of(weights))
         case RrdbSpec():
             config = RRDBConfig(
                 channels=spec.channels,
@@ -114,21 +113,11 @@ def discriminator_for(network: str) -> str | None:
 def vgg_weights(file: Path | None, sources: Sources) -> dict[str, Tensor]:
     """The convolutions of VGG19: of a file in torchvision's naming, or those of the catalogue.
 
-    Only the convolutions (80 of 575 MB) stay in the cache. Raises UnavailableWeightsError where
-    they cannot be had.
+    Raises UnavailableWeightsError where they cannot be had.
     """
     if file is not None:
         return _convolutions(unwrap(read_state_dict(_existing(file))))
-    kept = cache_root() / "weights" / "derived" / "vgg19-convolutions.safetensors"
-    if kept.is_file():
-        return _convolutions(unwrap(read_state_dict(kept)))
-    weights = sources.obtain(VGG)
-    tensors = _convolutions(read_weights(weights))
-    if weights.entry is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_safetensors(kept, tensors, {"source": weights.source, "sha256": weights.digest})
-        _forget_whole(weights)
-    return tensors
+    return _convolutions(read_weights(sources.obtain(VGG)))
 
 
 def has_vgg(file: Path | None, sources: Sources) -> str | None:
@@ -150,14 +139,6 @@ def _convolutions(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.float() for name, value in tensors.items() if name.startswith("features.")}
 
 
-def _forget_whole(weights: WeightsFile) -> None:
-    """Free the cache of the file that the convolutions were taken from; others' files stay."""
-    blobs = Cache().root / "blobs"
-    for file in weights.files:
-        if file.parent == blobs:
-            file.unlink(missing_ok=True)
-
-
 def _check_trainable(network: Network, name: str, scale: int | None) -> None:
     if scale not in (None, network.scale):
         raise UsageError(
@@ -175,10 +156,3 @@ def _check_trainable(network: Network, name: str, scale: int | None) -> None:
             f"{name} is {network.traits.architecture}: srcli runs it, but does not train it",
             hint="choose weights of an RRDB (ESRGAN) or Compact network: srcli weights list",
         )
-
-
-def _licence(weights: WeightsFile) -> str:
-    if weights.entry is not None:
-        return weights.entry.licence
-    stated = read_metadata(weights.files[0]).get("licence") if len(weights.files) == 1 else None
-    return stated or "unknown"

@@ -54,3 +54,7 @@ class TrainingObserver:
 
     def note(self, text: str) -> None:
         """Something the user should know once."""
+
+    def warning(self, text: str) -> None:
+        """Something went wrong that the run lived through; a note, unless you say otherwise."""
+        self.note(text)

@@ -11,10 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from srcli.errors import TrainingError
+from srcli.errors import SrcliError, TrainingError
 from srcli.services.stop import Stop
-from srcli.services.training.folder import MetricsLog, RunFolder
+from srcli.services.training.folder import RunFolder
+from srcli.services.training.log import MetricsLog
 from srcli.services.training.observer import TrainingObserver
+from srcli.services.training.page import RunPage
 from srcli.services.training.preparation import (
     Prepared,
     RunOptions,
@@ -23,6 +25,7 @@ from srcli.services.training.preparation import (
     prepare,
 )
 from srcli.services.training.result import Best, TrainingReport, metadata_of, write_weights
+from srcli.services.training.scribe import Scribe
 from srcli.services.training.validation import Scores, keep_samples, kept_samples
 from srcli.training.config import TrainingConfig
 from srcli.training.distributed import joined, launch
@@ -50,15 +53,20 @@ def run_training(
     options, observer = options or RunOptions(), observer or TrainingObserver()
     folder, device = RunFolder(path), device_of(options.device)
     with joined(device) as processes:
-        heard = observer if processes.is_first else TrainingObserver()
+        heard = Scribe(observer if processes.is_first else TrainingObserver())
         if processes.is_first and not options.resume and not folder.is_of(launch()):
             folder.check_unused()
         prepared = prepare(config, folder, options, heard, device=device, processes=processes)
         run = _Run(prepared, folder, heard, resume=options.resume)
         try:
-            observer.began(beginning_of(prepared, folder))
+            (heard if processes.is_first else observer).began(beginning_of(prepared, folder))
             is_stopped = run.go(stop or Stop())
-            return run.report(is_stopped)
+            report = run.report(is_stopped)
+            heard.ended("stopped" if is_stopped else "done", report.seconds)
+            return report
+        except SrcliError as error:
+            heard.ended("failed", run.seconds_so_far, why=str(error))
+            raise
         finally:
             run.close()
 
@@ -67,7 +75,7 @@ class _Run:
     """What happens between two steps."""
 
     def __init__(
-        self, prepared: Prepared, folder: RunFolder, observer: TrainingObserver, *, resume: bool
+        self, prepared: Prepared, folder: RunFolder, observer: Scribe, *, resume: bool
     ) -> None:
         self.prepared = prepared
         self.training = prepared.training
@@ -94,6 +102,7 @@ class _Run:
                 tensorboard=prepared.config.log.tensorboard,
                 from_step=self.training.step,
             )
+            observer.attach(self.log, RunPage(folder), step=self.training.step)
 
     @property
     def is_first(self) -> bool:
@@ -105,7 +114,7 @@ class _Run:
         self._begin(stop)
         if self._is_asked_to_stop(stop):
             return True
-        for report in train(self.training, self.feed, on_note=self.observer.note):
+        for report in train(self.training, self.feed, on_note=self.observer.warning):
             self._mind(report)
             self.observer.advanced(self.training.step)
             self._log_if_due()
@@ -134,7 +143,7 @@ class _Run:
             before=self.before,
             bicubic=self.bicubic,
             skipped_steps=self.training.guard.skipped,
-            seconds=self._elapsed(),
+            seconds=self.seconds_so_far,
             is_first=self.is_first,
         )
 
@@ -160,6 +169,8 @@ class _Run:
             if not self.is_first:
                 return
             self.bicubic = self.prepared.validator.bicubic()
+            if self.log is not None:
+                self.log.tell("bicubic", 0, self.bicubic.numbers())
             scored = self.prepared.validator.validate(self.training.network, stop=stop)
             if scored is None:
                 return
@@ -194,7 +205,7 @@ class _Run:
         self.interval.append(report)
         if report.verdict is Verdict.LOWERED:
             factor = self.training.guard.rate_factor
-            self.observer.note(f"numbers ran away: the learning rate is now x{factor:g}")
+            self.observer.warning(f"numbers ran away: the learning rate is now x{factor:g}")
         elif report.verdict is Verdict.ROLLED_BACK:
             self._roll_back()
         elif report.verdict is Verdict.STOPPED:
@@ -214,7 +225,8 @@ class _Run:
         self.interval.clear()
         if self.log is not None:
             self.log.forget_after(self.training.step)
-        self.observer.note(f"numbers ran away: back to step {self.training.step} ({path.name})")
+        self.observer.went_back(self.training.step)
+        self.observer.warning(f"numbers ran away: back to step {self.training.step} ({path.name})")
 
     def _log_if_due(self) -> None:
         """Write the means of an interval that is over."""
@@ -222,10 +234,10 @@ class _Run:
         is_due = step % settled.log_every == 0 or step == settled.steps
         if not is_due or not self.interval:
             return
-        numbers = mean_numbers(self.interval) | {"seconds": self._elapsed()}
+        numbers = mean_numbers(self.interval) | {"seconds": self.seconds_so_far}
         self.interval.clear()
         for warning in self.training.watch.warnings():
-            self.observer.note(warning)
+            self.observer.warning(warning)
         if self.log is not None:
             self.log.write("train", step, numbers)
             self.observer.logged(step, numbers)
@@ -282,7 +294,7 @@ class _Run:
             "before": None if self.before is None else asdict(self.before),
             "bicubic": None if self.bicubic is None else asdict(self.bicubic),
             "validated": self.validated,
-            "seconds": self._elapsed(),
+            "seconds": self.seconds_so_far,
         }
 
     def _resume(self) -> None:
@@ -299,5 +311,7 @@ class _Run:
         self.samples = kept_samples(self.folder.before) if self.is_first else []
         self.observer.note(f"going on from step {self.training.step} ({path.name})")
 
-    def _elapsed(self) -> float:
+    @property
+    def seconds_so_far(self) -> float:
+        """Of this sitting and the earlier ones."""
         return self.seconds + perf_counter() - self.started

@@ -20,7 +20,7 @@ from srcli.io.tensors import read_state_dict, write_safetensors
 from srcli.metrics.fidelity import Channels, Protocol, measure
 from srcli.metrics.names import Metric
 from srcli.models.network import Network
-from srcli.reports.progress import Levels, ProgressRow, progress_sheet
+from srcli.reports.progress import Levels, ProgressRow, save_sheet
 from srcli.services.engine import Engine, EngineOptions
 from srcli.services.network import LoadedNetwork
 from srcli.services.scores import PerceptualScorer, Sample, ScoringConfig, load_scorers
@@ -134,7 +134,7 @@ class Validator:
         if rows:
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as partial:
-                progress_sheet(rows).save(partial)
+                save_sheet(partial, rows)
 
 
 def keep_samples(path: Path, samples: Sequence[Tensor]) -> None:

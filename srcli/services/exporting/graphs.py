@@ -1,0 +1,44 @@
+"""PyTorch's own two: torch.export's .pt2, and TorchScript, which torch has deprecated."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import torch
+
+from srcli.services.exporting.formats import Exportable, Run
+
+FACTS = "srcli.json"  # the name of the metadata inside the file
+
+
+def write_pt2(network: Exportable, path: Path) -> None:
+    """A graph with dynamic height and width, for torch.export.load, AOTInductor and ExecuTorch."""
+    image = network.example(network.sizes[0])
+    program = torch.export.export(network.body, (image,), dynamic_shapes=network.dynamic_shapes())
+    facts = {FACTS: json.dumps(dict(network.facts))}
+    torch.export.save(program, str(path), extra_files=facts)
+
+
+def run_pt2(path: Path, dtype: torch.dtype) -> Run:
+    """The graph, ready to be called."""
+    module = torch.export.load(str(path)).module()
+    return lambda image: module(image.to(dtype)).float()
+
+
+def write_torchscript(network: Exportable, path: Path) -> None:
+    """A trace, for programs in C++ and for vs-mlrt of old."""
+    image = network.example(network.sizes[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # that it is deprecated, our page says
+        traced = torch.jit.trace(network.body, image)
+        traced.save(str(path), _extra_files={FACTS: json.dumps(dict(network.facts))})
+
+
+def run_torchscript(path: Path, dtype: torch.dtype) -> Run:
+    """The trace, ready to be called."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        module = torch.jit.load(str(path))
+    return lambda image: module(image.to(dtype)).float()

@@ -1,0 +1,92 @@
+"""metrics.jsonl: the journal of a run, a line for each thing that happened.
+
+{"type": "begin", "step": 0, "network": ..., "losses": [...], ...}     a sitting begins
+{"type": "bicubic", "step": 0, "psnr": 30.12, ...}                     what the run is to beat
+{"type": "validation", "step": 0, "psnr": 27.16, ...}                  0 is before the training
+{"type": "train", "step": 50, "loss/pixel": 0.02, "rate": 1e-4, ...}   means of an interval
+{"type": "warning", "step": 50, "text": ...}                           also "note"
+{"type": "end", "step": 300, "state": "done", "seconds": 411.0}        or stopped, failed
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from srcli.io.files import output_errors, replacing
+from srcli.services.training.folder import RunFolder
+
+REPEATED = {"train", "validation"}  # lines that a run writes anew when it goes on from before them
+
+
+class MetricsLog:
+    """Numbers by step, in metrics.jsonl and, where it is installed, for TensorBoard."""
+
+    def __init__(self, folder: RunFolder, *, tensorboard: bool, from_step: int) -> None:
+        self._path = folder.metrics
+        self.forget_after(from_step)
+        self._board = _tensorboard(folder.tensorboard, from_step) if tensorboard else None
+
+    @property
+    def has_tensorboard(self) -> bool:
+        """Whether TensorBoard gets the numbers too."""
+        return self._board is not None
+
+    def write(self, kind: str, step: int, numbers: Mapping[str, float]) -> None:
+        """Add a line: {"type": kind, "step": step, ...}."""
+        known = {name: value if isfinite(value) else None for name, value in numbers.items()}
+        self._append({"type": kind, "step": step, **known})
+        if self._board is not None:
+            for name, value in numbers.items():
+                self._board.add_scalar(f"{kind}/{name}", value, step)
+
+    def tell(self, kind: str, step: int, facts: Mapping[str, object]) -> None:
+        """Add a line of what is no measurement."""
+        self._append({"type": kind, "step": step, **facts})
+
+    def close(self) -> None:
+        """Finish the files."""
+        if self._board is not None:
+            self._board.close()
+
+    def forget_after(self, step: int) -> None:
+        """Drop what a run wrote after its checkpoint: those steps are done again."""
+        if not self._path.is_file():
+            return
+        kept = []
+        for line in self._path.read_text("utf-8").splitlines():
+            try:
+                record = json.loads(line)
+                if record["step"] <= step or record["type"] not in REPEATED:
+                    kept.append(line)
+            except (json.JSONDecodeError, KeyError):  # cut off by a kill
+                continue
+        with replacing(self._path) as partial:
+            partial.write_text("".join(f"{line}\n" for line in kept), "utf-8")
+
+    def _append(self, record: Mapping[str, object]) -> None:
+        with output_errors(self._path), self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+
+def _tensorboard(folder: Path, from_step: int) -> Any | None:  # noqa: ANN401 (an optional package)
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder), purge_step=from_step + 1)
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The lines of a journal; none where there is no file. A line cut off by a kill is left out."""
+    records = []
+    if path.is_file():
+        for line in path.read_text("utf-8").splitlines():
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+    return records
