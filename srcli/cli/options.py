@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+DEFAULT_MODEL = "realesrgan-x4plus"
+
 # Headings of the help, in every command the same.
 NETWORK, RUN, SHOWN = "Network", "How it runs", "What is shown"
 
@@ -87,14 +89,12 @@ def known_weights(incomplete: str) -> list[str]:
 
 
 ModelOption = Annotated[
-    str | None,
+    str,
     typer.Option(
         "--model",
         "-m",
         metavar="WEIGHTS",
-        help="A name (see `srcli weights list`), a file or hf://owner/repo/file. Default: "
-        "realesrgan-x4plus, or offline swift where that is not here.",
-        show_default=False,
+        help="A name (see `srcli weights list`), a file or hf://owner/repo/file.",
         autocompletion=known_weights,
         rich_help_panel=NETWORK,
     ),
