@@ -23,6 +23,19 @@ InputArgument = Annotated[
         show_default=False,
     ),
 ]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="WEIGHTS",
+        help="A name (see `srcli weights list`), a file or hf://owner/repo/file. Default: "
+        "realesrgan-x4plus, or offline swift where that is not here.",
+        show_default=False,
+        autocompletion=shared.known_weights,
+        rich_help_panel=shared.NETWORK,
+    ),
+]
 ScaleOption = Annotated[
     float | None,
     typer.Option(
@@ -223,7 +236,7 @@ OverwriteOption = Annotated[
 def upscale(
     inputs: InputArgument,
     output: shared.OutputOption = None,
-    model: shared.ModelOption = None,
+    model: ModelOption = None,
     scale: ScaleOption = None,
     width: WidthOption = None,
     height: HeightOption = None,
