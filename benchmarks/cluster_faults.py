@@ -28,7 +28,6 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import psutil
-import ray
 from messy_folder import make_messy_folder, make_weights
 from moto.server import ThreadedMotoServer
 from ray.cluster_utils import Cluster
@@ -36,6 +35,7 @@ from ray.cluster_utils import Cluster
 from srcli.io import stores
 from srcli.io.addresses import Address, Remote
 from srcli.services.batch import UpscaleRequest, upscale_files
+from srcli.services.cluster.connect import connected
 from srcli.services.cluster.options import ClusterOptions
 from srcli.services.engine import EngineOptions
 from srcli.services.tasks import FolderOptions
@@ -168,11 +168,10 @@ def _cluster() -> Iterator[Cluster]:
     head = {**NODE, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     cluster.add_node(**NODE)
-    ray.init(address=cluster.address, log_to_driver=False)
     try:
-        yield cluster
+        with connected(ClusterOptions(address=cluster.address)):
+            yield cluster
     finally:
-        ray.shutdown()
         cluster.shutdown()
 
 

@@ -21,6 +21,7 @@ from srcli.io import stores  # noqa: E402
 from srcli.io.addresses import Remote  # noqa: E402
 from srcli.services.batch import UpscaleRequest, upscale_files  # noqa: E402
 from srcli.services.cluster import hiring  # noqa: E402
+from srcli.services.cluster.connect import connected  # noqa: E402
 from srcli.services.cluster.options import ClusterOptions  # noqa: E402
 from srcli.services.engine import EngineOptions  # noqa: E402
 from srcli.services.tasks import FolderOptions  # noqa: E402
@@ -39,9 +40,8 @@ def cluster(s3_server):
     os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{before}"  # of the workers
     cluster = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
     cluster.add_node(**NODE)
-    ray.init(address=cluster.address, log_to_driver=False)
-    yield cluster
-    ray.shutdown()
+    with connected(ClusterOptions(address=cluster.address)):
+        yield cluster
     cluster.shutdown()
     os.environ["PYTHONPATH"] = before
 
@@ -101,7 +101,7 @@ class Fragile(hiring.Actor):
 
 
 def test_pictures_workers_and_nodes_die_and_every_good_picture_is_there_once(
-    cluster, request_for, tmp_path, monkeypatch
+    cluster, request_for, tmp_path, monkeypatch, capsys
 ):
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     monkeypatch.setattr(hiring, "Actor", Fragile)
@@ -117,6 +117,7 @@ def test_pictures_workers_and_nodes_die_and_every_good_picture_is_there_once(
             cluster.remove_node(node, allow_graceful=False)
     cluster.add_node(**NODE)
     assert how_many(outcomes) == {"done": GOOD, "failed": BAD + 1}
+    assert capsys.readouterr().out == ""  # which is for results
     (deadly,) = (one.error for one in outcomes if "deadly" in one.source)
     assert isinstance(deadly, ImageError) and "killed its worker 2 times" in str(deadly)
     (tmp_path / "in/d0/deadly.png").unlink()

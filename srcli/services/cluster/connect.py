@@ -78,9 +78,29 @@ def connected(options: ClusterOptions) -> Iterator[None]:
     if current_thread() is main_thread():  # Ray's own would end the process at once
         signal.signal(signal.SIGTERM, heard)
     try:
-        yield
+        with _silent():
+            yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep what machines of the cluster report off standard output, which is for results.
+
+    Ray prints there that a worker died, and has no option against it. We say so ourselves.
+    """
+    from ray._private import worker
+
+    printing = getattr(worker, "print_to_stdstream", None)
+    if printing is None:
+        yield
+        return
+    worker.print_to_stdstream = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = printing
 
 
 def shape_of(options: ClusterOptions, device: str, nodes: list[dict[str, Any]]) -> Shape:
