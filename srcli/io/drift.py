@@ -9,6 +9,7 @@ from srcli.io.resample import shrink
 from srcli.io.vips import VipsImage
 
 SIGMA_PX = 16.0  # of the low-pass, in pixels of the input
+_CELL_PX = 4  # squares this small say all that the low-pass lets through
 _RASTER_PX = 1024  # longest side of the rasters that are compared
 _TOLERANCE = 1 / 255
 
@@ -26,15 +27,15 @@ def measure_drift(
 ) -> VipsImage | None:
     """The low frequencies of the input less those of the result, as a small raster.
 
-    Both are averaged over squares of input pixels (single pixels up to 1,024 a side, so that the
-    rasters stay small) and the difference is low-passed by a Gaussian of SIGMA_PX input pixels,
-    two squares at least. Floats, sRGB-coded, in [0, 1]. None where nothing is to be corrected: for
+    Both are averaged over squares of input pixels (of 4, of more where a side has more than 1,024
+    of them) and the difference is low-passed by a Gaussian of SIGMA_PX input pixels, two squares
+    at least. Floats, sRGB-coded, in [0, 1]. None where nothing is to be corrected: for
     OFF, and for AUTO where the difference is within 1/255 everywhere.
     """
     if fix is ColorFix.OFF:
         return None
     source = open_input()
-    cell = -(-max(source.width, source.height) // _RASTER_PX)
+    cell = max(-(-max(source.width, source.height) // _RASTER_PX), _CELL_PX)
     got = _average(open_result(), source.width, source.height, cell)
     wanted = _average(source, source.width, source.height, cell)
     sigma = max(SIGMA_PX / cell, 2.0)

@@ -102,10 +102,10 @@ def _alpha(page: Page, spool: Spool | None, finish: Finish) -> VipsImage | None:
 
 def clip(image: VipsImage) -> VipsImage:
     """Floats brought into [0, 1]."""
-    return (image > 1).ifthenelse(1, (image < 0).ifthenelse(0, image)).cast("float")
+    return image.cast("float").clamp(min=0, max=1)
 
 
 def _quantise(coded: VipsImage, dtype: SpoolDtype) -> VipsImage:
     if dtype == "float32":
         return coded.cast("float")
-    return (coded * FULL_SCALE[dtype] + 0.5).floor().cast(VIPS_FORMAT[dtype])
+    return (coded * FULL_SCALE[dtype] + 0.5).cast(VIPS_FORMAT[dtype])  # which cuts off

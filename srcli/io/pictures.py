@@ -221,7 +221,7 @@ class Page:
 
 
 def _clip(image: VipsImage) -> VipsImage:
-    return (image > 1).ifthenelse(1, (image < 0).ifthenelse(0, image)).cast("float")
+    return image.clamp(min=0, max=1)
 
 
 def _to_floats(rows: npt.NDArray[np.generic], scale: float) -> FloatRows:
