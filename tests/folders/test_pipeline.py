@@ -65,10 +65,8 @@ def test_no_more_is_taken_than_fits_in_the_short_queues():
 
 def test_stopping_takes_nothing_new_but_lets_through_what_is_under_way():
     stop = Stop()
-    ended = []
-    for parcel in run_stages(count(), stages(passing, passing, passing), stop):
-        ended.append(parcel)
-        stop.set()
+    lines = stages(passing, passing, lambda n: stop.set() is None)
+    ended = list(run_stages(count(), lines, stop))
     assert ended == list(range(len(ended))) and len(ended) < 12
 
 
