@@ -58,7 +58,7 @@ def measure(options: argparse.Namespace, height: int) -> dict[str, float]:
     ):
         pass
     measured, seconds = peak_bytes() - before, perf_counter() - started
-    stated = stream_bytes(network, torch.float32, width=options.width, band=options.band)
+    stated = stream_bytes(network, width=options.width, band=options.band)
     return {
         "height": height,
         "measured_mib": round(measured / 2**20, 1),

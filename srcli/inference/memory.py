@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psutil
 import torch
@@ -49,11 +50,8 @@ class Need:
         return self.per_pixel * height * width
 
 
-def measure_need(network: Network, dtype: torch.dtype) -> Need:
-    """The peak need of one forward pass in `dtype`, from a run on a small image.
-
-    It runs where and in what the network is, and only the size of its numbers is converted.
-    """
+def measure_need(network: Network) -> Need:
+    """The peak need of one forward pass, from a run on a small image where the network is."""
     multiple = network.traits.multiple
     side = -(-max(PROBE_SIDE, network.traits.minimum) // multiple) * multiple
     weight = next(network.parameters())
@@ -61,22 +59,30 @@ def measure_need(network: Network, dtype: torch.dtype) -> Need:
     counter = _LiveBytes()
     with torch.inference_mode(), counter:
         network(image)
-    return Need(counter.peak * dtype.itemsize / weight.dtype.itemsize / side**2)
+    return Need(counter.peak / side**2)
 
 
-def stream_bytes(
-    network: Network, dtype: torch.dtype, *, width: int, band: int, lanes: int = 1
-) -> float:
-    """The need of a stream of this width, in bands of so many rows, in `dtype`.
+def stream_bytes(network: Network, *, width: int, band: int, lanes: int = 1) -> float:
+    """The need of a stream of this width, in bands of so many rows.
 
     Weights, state, a tick of every lane at once, what is on its way between the lanes, and finished
-    bands on their way to the host. Measured with two narrow streams: what is not weights grows with
-    the width. They run where and in what the network is.
+    bands on their way to the host. Measured with two narrow streams where the network is: what is
+    not weights grows with the width.
     """
     narrow = NARROW * network.traits.multiple
-    thin, twice = (_stream_bytes(network, width, band, lanes) for width in (narrow, 2 * narrow))
-    total = thin + (twice - thin) * (width / narrow - 1)
-    return total * dtype.itemsize / next(network.parameters()).dtype.itemsize
+    weights = [(weight.device, weight.dtype) for weight in network.parameters()]
+    key = band, lanes, *dict.fromkeys(weights)
+    known = _measured.setdefault(network, {})
+    if key not in known:
+        thin, twice = (_stream_bytes(network, width, band, lanes) for width in (narrow, 2 * narrow))
+        known[key] = thin, twice
+    thin, twice = known[key]
+    return thin + (twice - thin) * (width / narrow - 1)
+
+
+# Once for each network: measuring takes a tenth of the time of a small picture.
+_measured: WeakKeyDictionary[Network, dict[tuple[object, ...], tuple[int, int]]]
+_measured = WeakKeyDictionary()
 
 
 def _stream_bytes(network: Network, width: int, band: int, lanes: int) -> int:
@@ -154,13 +160,13 @@ def smaller(plan: TilePlan) -> TilePlan:
     )
 
 
-def free_bytes(device: torch.device) -> float:
-    """What a run may take of the device's memory now."""
+def free_bytes(device: torch.device, *, ours: int = 0) -> float:
+    """What a run may take of the device's memory now, with the bytes that are `ours` already."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return SHARE_OF_DEVICE * (free + cached)
-    available = float(psutil.virtual_memory().available)
+    available = float(psutil.virtual_memory().available + ours)
     return min(SHARE_OF_HOST * available, HOST_LIMIT)
 
 

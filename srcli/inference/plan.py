@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
+from torch import nn
 
 from srcli.errors import UsageError
 from srcli.inference.geometry import Plan, PlanKind, StreamPlan, TilePlan
@@ -16,9 +17,10 @@ from srcli.models.network import Network
 # Up to this size the whole image at once is not slower than a stream: the rows of a small image
 # are few beside the network's delay (measured on a CPU, docs/explanation/streaming.md).
 WHOLE_AREA = 192 * 192
-# Larger bands are hardly faster. A CPU wants what it works on to stay in its cache; a GPU wants
-# enough to do for all its cores.
-BAND_AREA = {"cpu": 8 * 1024, "cuda": 128 * 1024}
+# Larger bands are hardly faster. A CPU wants what it works on to stay in its cache: pixels times
+# channels; a GPU wants enough to do for all its cores.
+BAND_SAMPLES_CPU = 8 * 1024 * 192
+BAND_AREA = 128 * 1024  # on a CPU at most
 SMALLEST_BAND, LARGEST_BAND = 8, 128
 # Strips are as tall as the host can hold of the result, all strips side by side, in float32.
 STRIP_BYTES = 1536 * 2**20
@@ -30,7 +32,6 @@ class Room:
     """Where a plan must fit."""
 
     device: torch.device
-    dtype: torch.dtype
     budget: float  # bytes
 
 
@@ -100,16 +101,19 @@ def plan_stream(height: int, width: int, network: Network, room: Room) -> Stream
         multiple=traits.multiple,
     )
     step = SMALLEST_BAND * traits.multiple
-    wanted = BAND_AREA.get(room.device.type, BAND_AREA["cuda"]) // width
-    wanted = max(min(wanted, LARGEST_BAND, height), 1)
+    wanted = max(min(_band_area(network, room.device) // width, LARGEST_BAND, height), 1)
     plan = StreamPlan(band=-(-wanted // step) * step, strips=strips)
     lanes = lanes_for(room.device)
-    while (
-        stream_bytes(network, room.dtype, width=plan.width, band=plan.band, lanes=lanes)
-        > room.budget
-    ):
+    while stream_bytes(network, width=plan.width, band=plan.band, lanes=lanes) > room.budget:
         plan = _smaller_stream(plan)
     return plan
+
+
+def _band_area(network: Network, device: torch.device) -> int:
+    if device.type != "cpu":
+        return BAND_AREA
+    widest = max(part.in_channels for part in network.modules() if isinstance(part, nn.Conv2d))
+    return min(BAND_SAMPLES_CPU * network.traits.multiple**2 // widest, BAND_AREA)
 
 
 def smaller_plan(plan: Plan) -> Plan:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from srcli.errors import BadWeightsError, UsageError
+from srcli.inference.half import has_exact_ends, to_half
 from srcli.inference.memory import MemoryExhaustedError
 from srcli.models.network import Network
 
@@ -126,6 +127,11 @@ class Runner:
         """What the network computes in, as of now."""
         return DTYPES[self.precision]
 
+    @property
+    def input_dtype(self) -> torch.dtype:
+        """What the replica takes."""
+        return torch.float32 if has_exact_ends(self.network) else self.dtype
+
     def switch(self) -> None:
         """Give up the current precision: everything from now on is done in fp32.
 
@@ -147,7 +153,7 @@ class Runner:
             if is_cuda:
                 batch = batch.pin_memory()
             # In two steps: in one, the host would round, into memory that no copy can overlap.
-            there = batch.to(self.device, non_blocking=is_cuda).to(self.dtype)
+            there = batch.to(self.device, non_blocking=is_cuda).to(self.input_dtype)
             restored = self.replica(there.contiguous(memory_format=torch.channels_last))
             failed = _is_failure(there, restored)
             if not is_cuda:
@@ -182,7 +188,10 @@ class Runner:
         """The network in the current precision on the device."""
         if self.dtype not in self._replicas:
             replica = copy.deepcopy(self.network) if self._needs_copy() else self.network
-            self._replicas[self.dtype] = _channels_last(replica.to(self.device, self.dtype))
+            replica = replica.to(self.device)
+            if self.dtype is not torch.float32:
+                replica = to_half(replica, self.dtype)
+            self._replicas[self.dtype] = _channels_last(replica)
         return self._replicas[self.dtype]
 
     def _needs_copy(self) -> bool:

@@ -49,7 +49,7 @@ class Kernel:
 
     def __init__(self, weight: Tensor, bias: Tensor | None, parts: Sequence[int] = ()) -> None:
         self._out_channels, self._rows_to_make_one = weight.shape[0], weight.shape[2]
-        self._bias = bias
+        self._bias, self._dtype = bias, weight.dtype
         self._weights = [weight]
         self._is_packed = _can_pack(weight)
         if self._is_packed:
@@ -62,7 +62,7 @@ class Kernel:
             ]
 
     def __call__(self, *parts: Tensor) -> Tensor:
-        rows = parts[0]
+        rows = parts[0].to(self._dtype)  # an end of the network may be more exact than the rest
         if rows.shape[2] < self._rows_to_make_one:  # torch refuses to make no rows
             return rows.new_empty(len(rows), self._out_channels, 0, rows.shape[3])
         if not self._is_packed:

@@ -102,9 +102,9 @@ def _fed(
 
 def _to_device(rows: Tensor, runner: Runner) -> Tensor:
     if runner.device.type != "cuda":
-        return rows.to(runner.device, runner.dtype)
+        return rows.to(runner.device, runner.input_dtype)
     # In two steps: in one, the host would round, into memory that no copy can overlap.
-    return rows.pin_memory().to(runner.device, non_blocking=True).to(runner.dtype)
+    return rows.pin_memory().to(runner.device, non_blocking=True).to(runner.input_dtype)
 
 
 class PaddedRows:

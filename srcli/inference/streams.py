@@ -84,21 +84,23 @@ def build_stream(
 
     `width` and `band`, in pixels of the image, must be multiples of the network's fold. All
     memory that outlives a tick is allocated here, but for what is on its way between lanes. The
-    stream computes where the weights are, in their precision.
+    stream computes where the weights are, each stage in the precision of its own.
     """
     fold = 1
     prepare: Callable[[Tensor], Tensor] = _as_it_is
     if isinstance(body, RRDBNet):
         fold, prepare = body.config.unshuffle, partial(_folded, body)
+        inside = body.conv_body.weight
         links = _rrdb_links(body, band // fold)
     elif isinstance(body, CompactNet):
+        inside = next(part.weight for part in body.body if isinstance(part, nn.PReLU))
         links = _compact_links(body, band)
     else:
         raise TypeError(f"{type(body).__name__} cannot be streamed")
-    like, signal = next(body.parameters()), INPUT
+    signal = INPUT
     made: list[Lane] = []
     for group in share_out(links, lanes):
-        space = Workspace(images, width // fold, like)  # windows are shared within a lane only
+        space = Workspace(images, width // fold, inside)  # windows are shared within a lane only
         first, stages = signal, []
         for link in group:
             stages.append(link.make(signal, space))
@@ -177,7 +179,7 @@ class _Shallow(ConvolutionStage):
     def __init__(
         self, module: nn.Conv2d, band: int, aside: deque[Tensor], signal: Signal, space: Workspace
     ) -> None:
-        super().__init__(module, band, signal, space)
+        super().__init__(module, band, signal, space.of(module.weight))
         self._aside = aside
 
     def step(self, tick: Tick, out: Tensor | None = None) -> Tensor:
@@ -285,14 +287,15 @@ class _Activated(ConvolutionStage):
     ) -> None:
         # Neighbours are open at the same time: one is filled while the other is read.
         share = f"{module.in_channels} channels, {index % 2}"
-        super().__init__(module, band, signal, space, share=share)
+        where = space if base is None else space.of(module.weight)
+        super().__init__(module, band, signal, where, share=share)
         self._activation = activation
         self._base = base
 
     def step(self, tick: Tick, out: Tensor | None = None) -> Tensor:
         if self._base is not None:
             self._base.append(self.room(tick).clone())
-        made: Tensor = self._activation(super().step(tick))
+        made: Tensor = self._activation(super().step(tick).to(self._activation.weight.dtype))
         return made if out is None else out.copy_(made)
 
 
@@ -312,7 +315,7 @@ class _Enlarged:
         self._scale = network.config.scale
         self.output = self._last.output.enlarged(self._scale)
         self._arriving = base
-        self._base = space.window(
+        self._base = space.of(module.weight).window(
             INPUT,
             channels=network.config.image_channels,
             history=self._last.output.delay,

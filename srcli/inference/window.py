@@ -69,6 +69,10 @@ class Workspace:
     like: Tensor  # for device and dtype
     _shared: dict[str, Tensor] = field(default_factory=dict)
 
+    def of(self, like: Tensor) -> Workspace:
+        """One beside it, for windows of another precision."""
+        return Workspace(self.images, self.width, like)
+
     def window(
         self, signal: Signal, *, channels: int, history: int, band: int, share: str = ""
     ) -> Window:

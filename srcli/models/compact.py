@@ -50,6 +50,13 @@ class CompactNet(nn.Module):
         enlarged = config.image_channels * config.scale**2
         self.body = nn.Sequential(*layers, nn.Conv2d(channels, enlarged, kernel_size=3, padding=1))
 
+    @property
+    def ends(self) -> tuple[nn.Conv2d, nn.Conv2d]:
+        """The convolutions that see the image and make what is added to it."""
+        first, last = self.body[0], self.body[-1]
+        assert isinstance(first, nn.Conv2d) and isinstance(last, nn.Conv2d)
+        return first, last
+
     def forward(self, image: Tensor) -> Tensor:
         detail = F.pixel_shuffle(self.body(image), self.config.scale)  # (N, 3, s·H, s·W)
         return detail + F.interpolate(image, scale_factor=self.config.scale, mode="nearest")

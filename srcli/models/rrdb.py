@@ -130,6 +130,11 @@ class RRDBNet(nn.Module):
         named = (self.get_submodule(f"conv_up{i + 1}") for i in range(self.config.doublings))
         return [module for module in named if isinstance(module, nn.Conv2d)]
 
+    @property
+    def ends(self) -> tuple[nn.Conv2d, nn.Conv2d]:
+        """The convolutions that see the image and make the picture."""
+        return self.conv_first, self.conv_last
+
     def forward(self, image: Tensor) -> Tensor:
         config = self.config
         if config.imagenet_normalised:

@@ -91,14 +91,14 @@ class Engine:
     def plan(self, height: int, width: int) -> Plan:
         """How an image of this size would be run now."""
         options, runner = self.options, self.runner
-        room = Room(device=runner.device, dtype=runner.dtype, budget=free_bytes(runner.device))
+        room = Room(device=runner.device, budget=free_bytes(runner.device))
         is_whole = options.tile == 0
         wanted = PlanOptions(
             kind=PlanKind.WHOLE if is_whole else options.plan,
             tile=None if is_whole else options.tile,
             halo=options.halo,
         )
-        return plan_run(height, width, runner.network, self._need(), room, wanted)
+        return plan_run(height, width, runner.replica, self._need(), room, wanted)
 
     def run(
         self,
@@ -178,5 +178,5 @@ class Engine:
     def _need(self) -> Need:
         dtype = self.runner.dtype
         if dtype not in self._needs:
-            self._needs[dtype] = measure_need(self.runner.network, dtype)
+            self._needs[dtype] = measure_need(self.runner.replica)
         return self._needs[dtype]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from srcli.errors import OutOfMemoryError
 from srcli.inference.geometry import TilePlan
+from srcli.inference.half import to_half
 from srcli.inference.memory import Need, free_bytes, measure_need, plan_tiles, smaller
 from srcli.models.compact import CompactConfig, CompactNet
 from srcli.models.network import Network, Traits, wrap_compact
@@ -29,15 +30,14 @@ class Doubled(nn.Module):
 def test_the_need_of_a_known_network_is_exact():
     network = Network(Doubled(), Traits(architecture="test", scale=1))
     # `wide`, its ReLU and the result are alive together: 8 + 8 + 3 numbers a pixel.
-    assert measure_need(network, torch.float32) == Need(19 * 4)
+    assert measure_need(network) == Need(19 * 4)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_needs_half(dtype):
-    network = tiny_rrdb(scale=4)
-    assert measure_need(network, dtype).per_pixel * 2 == (
-        measure_need(network, torch.float32).per_pixel
-    )
+def test_half_precision_needs_half_but_for_its_exact_ends(dtype):
+    network = tiny_rrdb(scale=4, channels=16, growth=8)
+    full = measure_need(network).per_pixel
+    assert 0.5 <= measure_need(to_half(network, dtype)).per_pixel / full < 0.85
 
 
 def traced_peak(network: Network, side: int) -> float:
@@ -66,23 +66,23 @@ def test_the_need_is_what_torch_really_allocates(name):
         "compact": lambda: wrap_compact(CompactNet(CompactConfig(channels=16, convolutions=3))),
     }
     network = networks[name]().eval().requires_grad_(False)
-    measured = measure_need(network, torch.float32).per_pixel
+    measured = measure_need(network).per_pixel
     # The convolutions' own workspace is not counted; a share of the memory is left free for it.
     assert 0.5 < traced_peak(network, 96) / measured < 1.6
 
 
 def test_the_need_does_not_depend_on_the_size_it_was_measured_at(monkeypatch):
     network = tiny_rrdb(scale=2, unshuffle=2)
-    first = measure_need(network, torch.float32)
+    first = measure_need(network)
     monkeypatch.setattr("srcli.inference.memory.PROBE_SIDE", 48)
-    assert measure_need(network, torch.float32) == first
+    assert measure_need(network) == first
 
 
 def test_measuring_needs_no_compiler_and_leaves_the_network_as_it_was():
     network = tiny_rrdb(scale=2)
     image = torch.rand(1, 3, 8, 8)
     before = network(image)
-    measure_need(network, torch.float16)
+    measure_need(network)
     assert torch.equal(network(image), before)
 
 

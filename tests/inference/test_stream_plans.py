@@ -10,6 +10,7 @@ from srcli.errors import OutOfMemoryError, UsageError
 from srcli.inference.delays import Tick
 from srcli.inference.ensemble import ensemble
 from srcli.inference.geometry import PlanKind, StreamPlan, TilePlan
+from srcli.inference.half import to_half
 from srcli.inference.memory import BANDS_IN_FLIGHT, Need, _LiveBytes, stream_bytes
 from srcli.inference.plan import PlanOptions, Room, plan_run, plan_stream, smaller_plan
 from srcli.inference.streams import build_stream
@@ -21,7 +22,7 @@ NEED = Need(per_pixel=1000)
 
 
 def room(budget: float = 1e9) -> Room:
-    return Room(device=torch.device("cpu"), dtype=torch.float32, budget=budget)
+    return Room(device=torch.device("cpu"), budget=budget)
 
 
 def chosen(height: int, width: int, network: Network = RRDB, budget: float = 1e9, **options):
@@ -62,17 +63,22 @@ def test_bands_keep_the_folds_of_the_network(unshuffle):
         assert plan_stream(700, width, network, room()).band % (8 * unshuffle) == 0
 
 
+def test_a_stream_in_half_precision_needs_little_more_than_half():
+    full, half = (stream_bytes(NETWORKS[name], width=200, band=16) for name in ("rrdb", "half"))
+    assert 0.5 <= half / full < 0.7
+
+
 def test_bands_are_the_highest_that_fit():
-    bytes_of = {band: stream_bytes(RRDB, torch.float32, width=400, band=band) for band in (8, 16)}
+    bytes_of = {band: stream_bytes(RRDB, width=400, band=band) for band in (8, 16)}
     assert plan_stream(900, 400, RRDB, room(bytes_of[8])).band == 8
     assert plan_stream(900, 400, RRDB, room(bytes_of[16])).band == 16
 
 
 def test_an_image_too_wide_for_one_band_is_cut_into_strips():
-    budget = stream_bytes(RRDB, torch.float32, width=3000, band=8)
+    budget = stream_bytes(RRDB, width=3000, band=8)
     plan = plan_stream(900, 5000, RRDB, room(budget))
     assert plan.is_cut and plan.width <= 3000 and plan.strips.halo == RRDB.traits.halo_px
-    assert stream_bytes(RRDB, torch.float32, width=plan.width, band=plan.band) <= budget
+    assert stream_bytes(RRDB, width=plan.width, band=plan.band) <= budget
 
 
 def strips(tile: int, width: int = 100) -> TilePlan:
@@ -105,6 +111,7 @@ def test_what_did_not_fit_gets_lower_bands_then_strips_then_gives_up():
 
 
 NETWORKS = {
+    "half": to_half(tiny_rrdb(channels=16, growth=8, blocks=3), torch.bfloat16),
     "rrdb": tiny_rrdb(channels=16, growth=8, blocks=3),
     "folded": tiny_rrdb(channels=16, growth=8, unshuffle=2, scale=2),
     "gray": tiny_rrdb(channels=8, in_channels=1, out_channels=1),
@@ -118,7 +125,7 @@ def test_the_need_of_a_stream_is_what_it_takes(name, band):
     network, width = NETWORKS[name], 96
     images = 3 if network.traits.channels == 1 else 1
     colours = network.traits.channels
-    stated = stream_bytes(network, torch.float32, width=width, band=band)
+    stated = stream_bytes(network, width=width, band=band)
     counter, finished = _LiveBytes(), deque(maxlen=BANDS_IN_FLIGHT)
     with torch.inference_mode(), counter:
         stream = build_stream(network.body, images=images, width=width, band=band)
@@ -126,8 +133,3 @@ def test_the_need_of_a_stream_is_what_it_takes(name, band):
             tick = Tick(index, band // stream.fold, height=10_000)
             finished.append(stream.step(tick, torch.rand(images, colours, band, width)))
     assert stated == pytest.approx(counter.peak, rel=0.15)
-
-
-def test_half_the_precision_needs_half_the_memory():
-    full = stream_bytes(RRDB, torch.float32, width=200, band=16)
-    assert stream_bytes(RRDB, torch.float16, width=200, band=16) == full / 2

@@ -114,7 +114,7 @@ def test_its_state_dict_holds_every_tensor_once(name):
 def test_its_need_of_memory_is_measured_and_does_it_no_harm(name):
     network, image = build_network(state_of(name)), picture(16, 16)
     before = network(image)
-    assert measure_need(network, torch.float32).per_pixel > 3 * 4 * network.scale**2
+    assert measure_need(network).per_pixel > 3 * 4 * network.scale**2
     assert torch.equal(network(image), before)
 
 
