@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -62,7 +63,6 @@ class Ticket:
     stop: Stop = field(default_factory=Stop)
     job: Job | None = None
     held: int | None = None  # bytes at the gate
-    threads: int = 1
     together: int = 1
 
     def give_up(self) -> None:
@@ -151,7 +151,8 @@ class Desk:
         self._check_result(picture.height * picture.width * job.pages * job.native_factor**2)
         self._gate.enter(job.held_bytes)
         ticket.held = job.held_bytes
-        read_ahead(job)
+        with self._codec():
+            read_ahead(job)
 
     def _check_result(self, *areas: int) -> None:
         if max(areas) > self._result_limit:
@@ -179,17 +180,21 @@ class Desk:
 
     def _enlarge(self, engine: Engine, ticket: Ticket) -> None:
         assert ticket.job is not None
-        if self._cores is not None:
-            ticket.threads = self._cores.give()
-        run_job(engine, ticket.job, Observer(), ticket.stop)
+        if self._cores is None:
+            run_job(engine, ticket.job, Observer(), ticket.stop)
+            return
+        with self._cores.picture(ticket.job.network_megapixels) as share:
+            share.renew()
+            run_job(engine, ticket.job, Observer(), ticket.stop, share.renew)
+
+    def _codec(self) -> AbstractContextManager[None]:
+        return self._cores.codec() if self._cores else nullcontext()
 
     def _encode(self, ticket: Ticket) -> None:
         job = ticket.job
         assert job is not None and isinstance(job.target, Path)
-        report = finish_job(self._engines[0][ticket.order.model], job)
-        if self._cores is not None:
-            codecs = report.decode_seconds + report.encode_seconds
-            self._cores.count(network=report.network_seconds, threads=ticket.threads, codecs=codecs)
+        with self._codec():
+            report = finish_job(self._engines[0][ticket.order.model], job)
         served = Served(
             path=job.target,
             format=job.kind,

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 
 from srcli.errors import UsageError
 from srcli.inference.ensemble import ensemble
 from srcli.inference.geometry import Plan, PlanKind, StreamPlan, TilePlan
-from srcli.inference.memory import Need, free_bytes, measure_need
-from srcli.inference.plan import PlanOptions, Room, plan_run
+from srcli.inference.memory import Need, free_bytes, measure_need, stream_bytes
+from srcli.inference.plan import STRIP_BYTES, PlanOptions, Room, plan_run
 from srcli.inference.precision import Precision, Runner
+from srcli.inference.relay import lanes_for
 from srcli.inference.rows import CroppedSink, RowSink, RowSource, WrappedSource
 from srcli.inference.run import enlarge, enlarge_together
 from srcli.services.devices import choose_device
+from srcli.services.gate import Gate
 from srcli.services.network import LoadedNetwork
 from srcli.services.observer import EngineFacts
 
@@ -62,6 +67,17 @@ class Engine:
             network, choose_device(self.options.device), self.options.precision, on_note=on_note
         )
         self._needs: dict[torch.dtype, Need] = {}
+        self._gate: Gate | None = None
+
+    def beside(self, gate: Gate) -> Self:
+        """Another engine over the same weights, for another thread.
+
+        What the engines of one `gate` need for their networks passes it, in bytes.
+        """
+        twin = copy.copy(self)
+        twin.runner = copy.copy(self.runner)
+        twin._gate = gate
+        return twin
 
     @property
     def scale(self) -> int:
@@ -91,7 +107,9 @@ class Engine:
     def plan(self, height: int, width: int) -> Plan:
         """How an image of this size would be run now."""
         options, runner = self.options, self.runner
-        room = Room(device=runner.device, budget=free_bytes(runner.device))
+        ours = self._gate.held if self._gate else 0  # so that the plan is that of a picture alone
+        budget = free_bytes(runner.device, ours=ours)
+        room = Room(device=runner.device, budget=budget)
         is_whole = options.tile == 0
         wanted = PlanOptions(
             kind=PlanKind.WHOLE if is_whole else options.plan,
@@ -118,15 +136,28 @@ class Engine:
             )
             source = WrappedSource(source, margin)
         plan = self.plan(source.height, source.width)
-        return enlarge(
-            self.runner,
-            source,
-            sink,
-            plan,
-            batch=self._batch(plan),
-            on_tiles=on_tiles,
-            on_note=self._on_note,
+        with self._gate.holding(self._bytes(plan)) if self._gate else nullcontext():
+            return enlarge(
+                self.runner,
+                source,
+                sink,
+                plan,
+                batch=self._batch(plan),
+                on_tiles=on_tiles,
+                on_note=self._on_note,
+            )
+
+    def _bytes(self, plan: Plan) -> int:
+        """What a plan needs for the network."""
+        if not isinstance(plan, StreamPlan):
+            return round(self._need().bytes(*plan.largest))
+        band = stream_bytes(
+            self.runner.replica,
+            width=plan.width,
+            band=plan.band,
+            lanes=lanes_for(self.device),
         )
+        return round(band + (STRIP_BYTES if plan.is_cut else 0))
 
     @property
     def groups(self) -> bool:

@@ -1,13 +1,15 @@
-"""A bound on the memory of what is under way, first come first served."""
+"""A bound on what is under way at once, in bytes or cores: first come first served."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Condition
 
 
 class Gate:
-    """Lets pass what fits in `limit` bytes together; what is larger alone passes alone."""
+    """Lets pass what fits in `limit` together; what is larger alone passes alone."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -16,7 +18,7 @@ class Gate:
         self._changed = Condition()
 
     def enter(self, size: int) -> None:
-        """Wait until there is room for `size` bytes, behind those who came before."""
+        """Wait until there is room for `size`, behind those who came before."""
         ticket = object()
         with self._changed:
             self._waiting.append(ticket)
@@ -30,6 +32,21 @@ class Gate:
         with self._changed:
             self._inside.remove(size)
             self._changed.notify_all()
+
+    @contextmanager
+    def holding(self, size: int) -> Iterator[None]:
+        """In the block `size` is inside."""
+        self.enter(size)
+        try:
+            yield
+        finally:
+            self.leave(size)
+
+    @property
+    def held(self) -> int:
+        """What is inside now."""
+        with self._changed:
+            return sum(self._inside)
 
     def _has_room(self, size: int) -> bool:
         return not self._inside or sum(self._inside) + size <= self.limit

@@ -165,6 +165,17 @@ class Job:
         return self.megapixels * float(sum(scale ** (2 * n) for n in range(self.passes)))
 
     @property
+    def network_megapixels(self) -> float:
+        """Of what goes into the network, in all passes over all rasters."""
+        rasters = self.pages * (2 if self.enlarges_alpha else 1)
+        return rasters * sum(map(self.pass_megapixels, range(self.passes)))
+
+    def pass_megapixels(self, number: int) -> float:
+        """Of one raster in one pass."""
+        area = self.picture.height * self.picture.width / 1e6
+        return float(area * self.native_factor ** (2 * number / self.passes))
+
+    @property
     def held_bytes(self) -> int:
         """Memory that it takes until it is written, at most: samples (twice) and results."""
         area = self.picture.height * self.picture.width

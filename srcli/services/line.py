@@ -10,12 +10,14 @@ limit, whichever is more. What lies on the disk on its way is bounded by the thr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import psutil
 
+from srcli.inference.memory import free_bytes
 from srcli.io.addresses import Remote
 from srcli.services.clerk import Case, Clerk, Outcome
 from srcli.services.cores import Cores, core_count
@@ -46,7 +48,6 @@ class Parcel(Case):
 
     job: Job | None = None
     engine: Engine | None = None  # that ran it
-    threads: int = 1  # of torch, that it was run with
     gate: Gate | None = None
     held: int | None = None  # bytes at the gate
     report: UpscaleReport | None = None  # of a result that is not yet in its store
@@ -81,7 +82,10 @@ class Carrying:
 
 
 class Line:
-    """Runs tasks through one engine or several, each with a thread of its own."""
+    """Runs tasks through one engine or several, each with a thread of its own.
+
+    On a CPU that is an engine for each core; how many are at work at once, Cores says.
+    """
 
     def __init__(
         self,
@@ -93,12 +97,13 @@ class Line:
         fail_fast: bool = False,
         carrying: Carrying | None = None,
     ) -> None:
-        self._engines, self._observer, self._stop = engines, observer, stop
+        self._observer, self._stop = observer, stop
         self._clerk = Clerk(options, stop, fail_fast)
         self._carrying = carrying or Carrying()
         self._gate = Gate(gate_limit())
         is_on_cpu = len(engines) == 1 and engines[0].device.type == "cpu"
-        self._cores = Cores() if is_on_cpu else None
+        self._cores = Cores() if is_on_cpu and not engines[0].groups else None
+        self._engines = _beside_each_other(engines[0], self._cores) if self._cores else engines
 
     def outcomes(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
         """Each task's outcome, as they end; those given up after `stop` have none.
@@ -184,25 +189,28 @@ class Line:
         self._gate.enter(job.held_bytes)
         parcel.gate, parcel.held = self._gate, job.held_bytes
         self._clerk.go_on_or_stop()
-        read_ahead(job)
+        with self._codec():
+            read_ahead(job)
         return True
 
     def _enlarge(self, engine: Engine, parcel: Parcel) -> bool:
         assert parcel.job is not None
         self._clerk.go_on_or_stop()
         parcel.engine = engine
-        if self._cores is not None:
-            parcel.threads = self._cores.give()
-        run_job(engine, parcel.job, self._observer, self._stop)
+        if self._cores is None:
+            run_job(engine, parcel.job, self._observer, self._stop)
+            return True
+        with self._cores.picture(parcel.job.network_megapixels) as share:
+            self._clerk.go_on_or_stop()
+            share.renew()
+            run_job(engine, parcel.job, self._observer, self._stop, share.renew)
         return True
 
     def _encode(self, parcel: Parcel) -> bool:
         """What the network has done is written even while the run is being stopped."""
         assert parcel.job is not None and parcel.engine is not None
-        report = parcel.report = finish_job(parcel.engine, parcel.job)
-        if self._cores is not None:
-            codecs = report.decode_seconds + report.encode_seconds
-            self._cores.count(network=report.network_seconds, threads=parcel.threads, codecs=codecs)
+        with self._codec():
+            parcel.report = finish_job(parcel.engine, parcel.job)
         return self._carrying.stores or self._store(parcel)
 
     def _store(self, parcel: Parcel) -> bool:
@@ -212,6 +220,15 @@ class Line:
         store_result(parcel.job)
         self._clerk.done(parcel, parcel.report)
         return False
+
+    def _codec(self) -> AbstractContextManager[None]:
+        return self._cores.codec() if self._cores else nullcontext()
+
+
+def _beside_each_other(engine: Engine, cores: Cores) -> list[Engine]:
+    """An engine for each core, all over the same weights and in the memory of one."""
+    gate = Gate(round(free_bytes(engine.device)))
+    return [engine.beside(gate) for _ in range(cores.count)]
 
 
 @dataclass(frozen=True, slots=True)

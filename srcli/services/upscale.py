@@ -80,14 +80,20 @@ def upscale_file(
             return report
 
 
-def run_job(engine: Engine, job: Job, observer: Observer, stop: Stop | None = None) -> None:
+def run_job(
+    engine: Engine,
+    job: Job,
+    observer: Observer,
+    stop: Stop | None = None,
+    between_tiles: Callable[[], None] = lambda: None,
+) -> None:
     """Every page through the network, into the job's spools.
 
     Raises StoppedError between two tiles once `stop` is set.
     """
     started = perf_counter()
     observer.opened(job, engine)
-    meter = _Meter(engine.scale, job, observer, stop)
+    meter = _Meter(job, observer, stop, between_tiles)
     channels = 1 if job.picture.is_gray else 3
     for index in range(job.pages):
         rows = job.ahead.pop(index, None) or PageRows.of(job, index)
@@ -125,7 +131,7 @@ def _run_together(
     colours, alphas = [], []
     for job in jobs:
         observer.opened(job, engine)
-        meter = _Meter(engine.scale, job, observer, stop)
+        meter = _Meter(job, observer, stop)
         rows = job.ahead.get(0) or PageRows.of(job, 0)
         colours.append(_Raster(job, rows.colour, 1 if job.picture.is_gray else 3, meter))
         if rows.alpha:
@@ -230,16 +236,20 @@ def _enlarge(engine: Engine, rasters: Sequence[_Raster]) -> list[Spool]:
 class _Meter:
     """Adds up the work of passes and pages to one share of the whole."""
 
-    def __init__(self, scale: int, job: Job, observer: Observer, stop: Stop | None) -> None:
-        rasters = job.pages * (2 if job.enlarges_alpha else 1)
-        area = job.picture.height * job.picture.width / 1e6
-        self._areas = [area * scale ** (2 * number) for number in range(job.passes)]
-        self._total = rasters * sum(self._areas)
+    def __init__(
+        self,
+        job: Job,
+        observer: Observer,
+        stop: Stop | None,
+        between_tiles: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._total = job.network_megapixels
         self._finished = 0.0
         self._job, self._observer, self._stop = job, observer, stop
+        self._between_tiles = between_tiles
 
     def listen(self, number: int) -> Callable[[int, int], None]:
-        area = self._areas[number]
+        area = self._job.pass_megapixels(number)
         before = self._finished
         self._finished += area
 
@@ -247,6 +257,8 @@ class _Meter:
             share = (before + area * done / tiles) / self._total
             if self._stop is not None and self._stop.is_set() and share < 1 - 1e-9:
                 raise StoppedError
+            if done > 0:  # what is planned for the first tile stays as it is
+                self._between_tiles()
             self._observer.progressed(
                 self._job,
                 Progress(done=share, tiles_done=done, tiles=tiles, megapixels=self._total),

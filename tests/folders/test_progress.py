@@ -1,10 +1,8 @@
-"""The time left, and how cores are divided."""
+"""The time left of a folder."""
 
 import pytest
-import torch
 
 from srcli.cli.render import bars
-from srcli.services.cores import Cores
 
 
 @pytest.fixture
@@ -43,17 +41,3 @@ def test_a_folder_ends_at_its_whole_area_whatever_failed():
     for source in ("a", "b"):
         forecast.end(source, was_worked_on=source == "a")
     assert forecast.share == 1
-
-
-@pytest.mark.parametrize(
-    ("network", "codecs", "expected"), [(9.0, 1.0, 4), (1.0, 1.0, 2), (0.1, 5.0, 1), (0, 0, 4)]
-)
-def test_the_network_gets_the_cores_that_its_work_deserves(network, codecs, expected):
-    before = torch.get_num_threads()
-    torch.set_num_threads(4)
-    cores = Cores()
-    cores.count(network=network, threads=1, codecs=codecs)
-    assert cores.give() == torch.get_num_threads() == expected
-    cores.restore()
-    assert torch.get_num_threads() == 4
-    torch.set_num_threads(before)
