@@ -66,7 +66,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--scale", type=int, default=1, help="of the network")
     parser.add_argument("--unshuffle", type=int, default=4, help="of the network: 16 times as fast")
     parser.add_argument("--channels", type=int, default=2, help="of the network")
-    parser.add_argument("--format", default="webp", help="of the results")
+    parser.add_argument("--format", default="jpeg", help="of the results")
     parser.add_argument("--device", default="cpu")
     return parser.parse_args()
 
