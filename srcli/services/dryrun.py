@@ -134,7 +134,7 @@ def _plan(engine: Engine, task: Task, options: PictureOptions, slot: Slot) -> Pl
             height=job.height,
             source_width=job.picture.width,
             source_height=job.picture.height,
-            megapixels=job.network_megapixels(engine.scale),
+            megapixels=job.network_megapixels,
             bytes=expected_bytes(job.sample_bytes, job.kind),
             notes=tuple(job.notes),
         )

@@ -160,10 +160,6 @@ class Job:
         """Of the source, all pages that are written."""
         return self.picture.height * self.picture.width * self.pages / 1e6
 
-    def network_megapixels(self, scale: int) -> float:
-        """Of what a network that enlarges by `scale` reads, in all passes."""
-        return self.megapixels * float(sum(scale ** (2 * n) for n in range(self.passes)))
-
     @property
     def network_megapixels(self) -> float:
         """Of what goes into the network, in all passes over all rasters."""

@@ -63,7 +63,7 @@ def counted_operations(network):
 )
 def test_operations_and_memory_are_those_of_a_run(architecture, scale):
     network, cost = built(architecture, scale), cost_of(entry_of(architecture, scale))
-    assert cost.values * 4 == measure_need(network, torch.float32).per_pixel
+    assert cost.values * 4 == measure_need(network).per_pixel
     assert cost.operations == counted_operations(network) / SIDE**2
 
 

@@ -108,7 +108,7 @@ class UpscaleView(Observer):
         """Name a faster network before the first picture, as if the others were like it."""
         from srcli.services.offer import find_offer
 
-        offer = find_offer(engine, job.network_megapixels(engine.scale) * max(self._files, 1))
+        offer = find_offer(engine, job.network_megapixels * max(self._files, 1))
         if offer is None:
             return
         if self.is_json:
