@@ -18,6 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import checkout  # noqa: F401 - finds srcli, also for what this one imports
 import numpy as np
 from messy_folder import make_weights
 from PIL import Image

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter, process_time
 
+import checkout  # noqa: F401 - finds srcli, also for what this one imports
 import torch
 from messy_folder import make_weights
 from PIL import Image, ImageFilter
