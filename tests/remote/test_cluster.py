@@ -147,7 +147,9 @@ def test_a_killed_driver_is_followed_by_a_run_that_does_the_rest(
     outcomes = list(upscale_files(request_for(), [s3 / "in"], f"{s3}/out"))
     counts = how_many(outcomes)
     assert counts["failed"] == BAD and counts["done"] + counts["skipped"] == GOOD
-    assert 4 <= counts["skipped"] < GOOD
+    assert counts["skipped"] < GOOD  # how many had been written down when it died, is chance
+    again = how_many(upscale_files(request_for(None), [s3 / "in"], f"{s3}/out"))
+    assert again["skipped"] == GOOD
     list(upscale_files(request_for(None), [s3 / "in"], str(tmp_path)))
     assert contents(s3 / "out") == files_in(tmp_path)
 

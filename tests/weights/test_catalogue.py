@@ -35,7 +35,7 @@ def test_every_spelling_of_an_entry_finds_it(entry):
     assert entry.name == entry.name.lower().replace("_", "-")
     for spelling in (entry.name, *entry.aliases):
         for typed in (spelling, spelling.upper(), spelling.replace("-", "_"), f"{spelling}.pth"):
-            assert catalogue().find(typed) is entry
+            assert catalogue().find(typed) == entry
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
