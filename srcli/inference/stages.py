@@ -1,9 +1,9 @@
 """The parts of a streamed network: each takes the rows of a tick and makes its own.
 
-A dense block's five convolutions read one window of all its channels. Each lags a row behind the
-one before, so the window keeps six old rows (x1 stands for what conv1 makes of x, and so on):
+A dense block's five convolutions read a window for each of its tensors (x1 stands for what conv1
+makes of x, and so on). Each lags a row behind the one before, so each window keeps fewer old rows:
 
-                 rows of the window, top to bottom: 6 of history, then the band
+                 rows of each window, top to bottom: history, then the band
     x            [. . . . . .][# # # # # # # #]   put there by the stage before
     x1           [. . . . .][# # # # # # # #]     conv1 of x
     x2           [. . . .][# # # # # # # #]       conv2 of x, x1
