@@ -62,19 +62,21 @@ def measure_need(network: Network) -> Need:
     return Need(counter.peak / side**2)
 
 
-def stream_bytes(network: Network, *, width: int, band: int, lanes: int = 1) -> float:
+def stream_bytes(network: Network, *, width: int, band: int, at_once: int = 1) -> float:
     """The need of a stream of this width, in bands of so many rows.
 
-    Weights, state, a tick of every lane at once, what is on its way between the lanes, and finished
-    bands on their way to the host. Measured with two narrow streams where the network is: what is
-    not weights grows with the width.
+    Weights, state, what the stages make while they work on the ticks under way, and finished bands
+    on their way to the host. Measured with two narrow streams where the network is: what is not
+    weights grows with the width.
     """
     narrow = NARROW * network.traits.multiple
     weights = [(weight.device, weight.dtype) for weight in network.parameters()]
-    key = band, lanes, *dict.fromkeys(weights)
+    key = band, at_once, *dict.fromkeys(weights)
     known = _measured.setdefault(network, {})
     if key not in known:
-        thin, twice = (_stream_bytes(network, width, band, lanes) for width in (narrow, 2 * narrow))
+        thin, twice = (
+            _stream_bytes(network, width, band, at_once) for width in (narrow, 2 * narrow)
+        )
         known[key] = thin, twice
     thin, twice = known[key]
     return thin + (twice - thin) * (width / narrow - 1)
@@ -85,27 +87,45 @@ _measured: WeakKeyDictionary[Network, dict[tuple[object, ...], tuple[int, int]]]
 _measured = WeakKeyDictionary()
 
 
-def _stream_bytes(network: Network, width: int, band: int, lanes: int) -> int:
+def _stream_bytes(network: Network, width: int, band: int, at_once: int) -> int:
     """What a stream between the borders of the picture allocates."""
     weight, counter = next(network.parameters()), _LiveBytes()
     with torch.inference_mode(), counter:
         image = torch.zeros(1, 3, band, width, device=weight.device, dtype=weight.dtype)
         image = from_rgb(image, network.traits.channels)
-        stream = build_stream(network.body, images=len(image), width=width, band=band, lanes=lanes)
+        stream = build_stream(
+            network.body, images=len(image), width=width, band=band, at_once=at_once
+        )
         rows = band // stream.fold
         begun = 1 + stream.output.delay // (stream.output.rate * rows)
         steps = range(begun, begun + 1 + BANDS_IN_FLIGHT)
         finished: list[Tensor] = []
         for index in steps:
+            stages, before = _StagePeaks(counter), counter.live
             tick = Tick(index, rows, steps.stop * rows)
-            made, peaks, passing = image, 0, 0
-            for lane in range(len(stream.lanes)):
-                before = counter.peak = counter.live
-                made = stream.step_lane(lane, tick, made)
-                peaks += counter.peak - before
-                passing += made.nbytes
-            finished.append(made)
-        return counter.live - made.nbytes + peaks + (passing - made.nbytes if lanes > 1 else 0)
+            finished.append(stream.step(tick, image, stages))
+        # Each tick under way carries what the first stage leaves for the last, and is in another
+        # stage; a finished one waits for each of them.
+        busy = sum(sorted(stages.peaks)[-at_once:])
+        carried = stages.after_first - before + finished[-1].nbytes
+        return counter.live - finished[-1].nbytes + busy + (at_once - 1) * carried
+
+
+class _StagePeaks:
+    """Entered for each stage in turn: how much more was alive in it than before."""
+
+    def __init__(self, counter: _LiveBytes) -> None:
+        self._counter = counter
+        self._before = 0
+        self.peaks: list[int] = []
+        self.after_first = 0
+
+    def __enter__(self) -> None:
+        self._before = self._counter.peak = self._counter.live
+
+    def __exit__(self, *_: object) -> None:
+        self.after_first = self.after_first or self._counter.live
+        self.peaks.append(self._counter.peak - self._before)
 
 
 def plan_tiles(

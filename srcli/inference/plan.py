@@ -8,20 +8,20 @@ import torch
 from torch import nn
 
 from srcli.errors import UsageError
+from srcli.inference.convoy import ticks_at_once
 from srcli.inference.geometry import Plan, PlanKind, StreamPlan, TilePlan
 from srcli.inference.memory import FEATHER_PX, Need, plan_tiles, smaller, stream_bytes
-from srcli.inference.relay import lanes_for
 from srcli.inference.streams import can_stream
 from srcli.models.network import Network
 
 # Up to this size the whole image at once is not slower than a stream: the rows of a small image
 # are few beside the network's delay (measured on a CPU, docs/explanation/streaming.md).
 WHOLE_AREA = 192 * 192
-# Larger bands are hardly faster. A CPU wants what it works on to stay in its cache: pixels times
-# channels; a GPU wants enough to do for all its cores.
-BAND_SAMPLES_CPU = 8 * 1024 * 192
-BAND_AREA = 128 * 1024  # on a CPU at most
-SMALLEST_BAND, LARGEST_BAND = 8, 128
+# Larger bands are hardly faster. A CPU wants what it works on to stay near, and low bands for ticks
+# that have as much to do as their neighbours; a GPU wants enough to do for all its cores.
+BAND_BYTES_CPU = 9 * 2**20  # of what the widest convolution reads
+BAND_AREA = 128 * 1024
+SMALLEST_BAND, LARGEST_BAND, LARGEST_BAND_CPU = 8, 128, 64
 # Strips are as tall as the host can hold of the result, all strips side by side, in float32.
 STRIP_BYTES = 1536 * 2**20
 BYTES_PER_PIXEL = 3 * 4
@@ -101,19 +101,21 @@ def plan_stream(height: int, width: int, network: Network, room: Room) -> Stream
         multiple=traits.multiple,
     )
     step = SMALLEST_BAND * traits.multiple
-    wanted = max(min(_band_area(network, room.device) // width, LARGEST_BAND, height), 1)
+    wanted = max(min(_fast_band(network, width, room.device), height), 1)
     plan = StreamPlan(band=-(-wanted // step) * step, strips=strips)
-    lanes = lanes_for(room.device)
-    while stream_bytes(network, width=plan.width, band=plan.band, lanes=lanes) > room.budget:
+    at_once = ticks_at_once(network, room.device)
+    while stream_bytes(network, width=plan.width, band=plan.band, at_once=at_once) > room.budget:
         plan = _smaller_stream(plan)
     return plan
 
 
-def _band_area(network: Network, device: torch.device) -> int:
+def _fast_band(network: Network, width: int, device: torch.device) -> int:
     if device.type != "cpu":
-        return BAND_AREA
-    widest = max(part.in_channels for part in network.modules() if isinstance(part, nn.Conv2d))
-    return min(BAND_SAMPLES_CPU * network.traits.multiple**2 // widest, BAND_AREA)
+        return min(BAND_AREA // width, LARGEST_BAND)
+    convolutions = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
+    widest = max(part.in_channels * part.weight.element_size() for part in convolutions)
+    fold = network.traits.multiple
+    return min(BAND_BYTES_CPU * fold**2 // (widest * width), LARGEST_BAND_CPU * fold)
 
 
 def smaller_plan(plan: Plan) -> Plan:

@@ -2,7 +2,7 @@
 
     source -> rows -> device -> one tick of the stream -> rows -> host
               padded as the      (CUDA: a recorded         checked a band late,
-              whole image is     graph; CPU: lanes)        so that nothing waits
+              whole image is     graph; CPU: a convoy)     so that nothing waits
 
 The result is that of the whole image at once. What goes wrong in a band goes on into the next, so
 a failure is never mended here: it is raised, and the image starts over.
@@ -19,6 +19,7 @@ from math import isfinite
 import torch
 from torch import Tensor
 
+from srcli.inference.convoy import convoy, ticks_at_once
 from srcli.inference.delays import Tick, ticks
 from srcli.inference.geometry import StreamPlan
 from srcli.inference.memory import BANDS_IN_FLIGHT
@@ -31,7 +32,6 @@ from srcli.inference.precision import (
     memory_failures,
     to_host,
 )
-from srcli.inference.relay import lanes_for, relay
 from srcli.inference.rows import RowSource, TensorSource
 from srcli.inference.streams import INPUT, RowStream, build_stream
 from srcli.inference.tiled import run_tiled
@@ -64,15 +64,15 @@ def _run(
     channels = network.traits.channels
     with memory_failures(), torch.inference_mode():
         images = from_rgb(torch.empty(1, 3, 1, 1), channels).shape[0]
-        lanes = lanes_for(runner.device)
+        at_once = ticks_at_once(network, runner.device)
         stream = build_stream(
-            network.body, images=images, width=image.width, band=band, lanes=lanes
+            network.body, images=images, width=image.width, band=band, at_once=at_once
         )
     guard, outbox = _Guard(runner, network.scale), _Outbox(runner.device)
     fed = _fed(runner, image, stream, band, guard)
     in_turn = _Steps(stream, runner.device).run
     waiting: deque[_Parcel] = deque()
-    with closing(in_turn(fed) if len(stream.lanes) == 1 else relay(stream, fed)) as steps:
+    with closing(in_turn(fed) if stream.at_once == 1 else convoy(stream, fed)) as steps:
         while True:
             with memory_failures(), torch.inference_mode():
                 step = next(steps, None)

@@ -1,13 +1,14 @@
 """RRDB and Compact networks as streams of rows: the numbers of the whole image, band by band.
 
-A network is a chain of stages. They are shared out among lanes, neighbours together, each lane with
-about as much to do as any other; `relay` gives every lane a thread of its own.
+A network is a chain of stages, each with what the next tick needs of this one. Several ticks may be
+under way, one stage or more behind each other; `convoy` gives each a thread.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -33,24 +34,7 @@ from srcli.models.rrdb import ResidualInResidualBlock, RRDBNet
 INPUT = Signal()
 
 
-class Lane:
-    """Stages that follow each other, run by one thread."""
-
-    def __init__(self, signal: Signal, stages: Sequence[Stage]) -> None:
-        self._input, self._output = signal, stages[-1].output
-        self._stages = stages
-
-    def is_idle(self, tick: Tick) -> bool:
-        """Whether it has nothing to make in this tick: not yet, or no more."""
-        return tick.is_idle(self._input, self._output)
-
-    def step(self, tick: Tick, rows: Tensor) -> Tensor:
-        """What the last stage makes in this tick of the `rows` that the first one is given."""
-        if rows.shape[2] > 0:
-            self._stages[0].room(tick).copy_(rows)
-        for stage, following in pairwise(self._stages):
-            stage.step(tick, following.room(tick))
-        return self._stages[-1].step(tick)
+ALONE: AbstractContextManager[object] = nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,55 +42,53 @@ class RowStream:
     """A network that takes rows and gives rows."""
 
     fold: int  # rows of the image to one row of INPUT, in which ticks count
-    lanes: Sequence[Lane]
-    output: Signal
+    stages: Sequence[Stage]
     prepare: Callable[[Tensor], Tensor]  # rows of the image to rows of INPUT
+    at_once: int = 1  # ticks that may be under way
 
-    def step(self, tick: Tick, image: Tensor) -> Tensor:
+    @property
+    def output(self) -> Signal:
+        return self.stages[-1].output
+
+    def step(
+        self, tick: Tick, image: Tensor, turn: AbstractContextManager[object] = ALONE
+    ) -> Tensor:
         """The next rows of the image, (N, C, fold · rows of INPUT, W), to those of `output`.
 
-        Both counts follow from the tick; either may be 0. Ticks come in order, none is left out.
+        Both counts follow from the tick; either may be 0. Every stage must get the ticks in order,
+        and one at a time: `turn` is entered for each stage, to wait for it.
         """
-        rows = image
-        for index in range(len(self.lanes)):
-            rows = self.step_lane(index, tick, rows)
-        return rows
-
-    def step_lane(self, index: int, tick: Tick, rows: Tensor) -> Tensor:
-        """What one lane makes of what the one before it made, the first of rows of the image."""
-        return self.lanes[index].step(tick, self.prepare(rows) if index == 0 else rows)
+        rows, first = self.prepare(image), self.stages[0]
+        for stage, following in pairwise(self.stages):
+            with turn:
+                if stage is first and rows.shape[2] > 0:
+                    first.room(tick).copy_(rows)
+                stage.step(tick, following.room(tick))
+        with turn:
+            return self.stages[-1].step(tick)
 
 
 def build_stream(
-    body: nn.Module, *, images: int, width: int, band: int, lanes: int = 1
+    body: nn.Module, *, images: int, width: int, band: int, at_once: int = 1
 ) -> RowStream:
-    """A stream of `images` at once through a network that `can_stream`, in up to so many lanes.
+    """A stream of `images` through a network that `can_stream`, for so many ticks at once.
 
     `width` and `band`, in pixels of the image, must be multiples of the network's fold. All
-    memory that outlives a tick is allocated here, but for what is on its way between lanes. The
-    stream computes where the weights are, each stage in the precision of its own.
+    memory that outlives a tick is allocated here. The stream computes where the weights are, each
+    stage in the precision of its own.
     """
     fold = 1
     prepare: Callable[[Tensor], Tensor] = _as_it_is
     if isinstance(body, RRDBNet):
         fold, prepare = body.config.unshuffle, partial(_folded, body)
-        inside = body.conv_body.weight
-        links = _rrdb_links(body, band // fold)
+        space = Workspace(images, width // fold, body.conv_body.weight, at_once)
+        stages = _rrdb_stages(body, band // fold, space)
     elif isinstance(body, CompactNet):
         inside = next(part.weight for part in body.body if isinstance(part, nn.PReLU))
-        links = _compact_links(body, band)
+        stages = _compact_stages(body, band, Workspace(images, width, inside, at_once))
     else:
         raise TypeError(f"{type(body).__name__} cannot be streamed")
-    signal = INPUT
-    made: list[Lane] = []
-    for group in share_out(links, lanes):
-        space = Workspace(images, width // fold, inside)  # windows are shared within a lane only
-        first, stages = signal, []
-        for link in group:
-            stages.append(link.make(signal, space))
-            signal = stages[-1].output
-        made.append(Lane(first, stages))
-    return RowStream(fold, made, signal, prepare)
+    return RowStream(fold, stages, prepare, at_once)
 
 
 def can_stream(body: nn.Module) -> bool:
@@ -114,51 +96,14 @@ def can_stream(body: nn.Module) -> bool:
     return isinstance(body, RRDBNet | CompactNet)
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A stage before it is made."""
-
-    cost: int  # multiplications for each pixel of INPUT
-    make: Callable[[Signal, Workspace], Stage]  # from what it takes, and where its windows are
-
-
-def share_out(links: Sequence[Link], lanes: int) -> list[Sequence[Link]]:
-    """Neighbours together, in at most `lanes` groups, the costliest as cheap as can be."""
-    limit = max(link.cost for link in links)
-    while len(groups := _filled(links, limit)) > lanes:
-        limit += -(-limit // 64)
-    return groups
-
-
-def _filled(links: Sequence[Link], limit: int) -> list[Sequence[Link]]:
-    groups: list[list[Link]] = [[]]
-    for link in links:
-        if sum(before.cost for before in groups[-1]) + link.cost > limit:
-            groups.append([])
-        groups[-1].append(link)
-    return [group for group in groups if group]
-
-
-def _rrdb_links(network: RRDBNet, band: int) -> list[Link]:
+def _rrdb_stages(network: RRDBNet, band: int, space: Workspace) -> list[Stage]:
     """conv_first, the blocks, and all that comes after them."""
-    config = network.config
     aside: deque[Tensor] = deque()  # the shallow features, on their way to the other end
-    first = partial(_Shallow, network.conv_first, band, aside)
-    links = [Link(_multiplications(network.conv_first), first)]
+    stages: list[Stage] = [_Shallow(network.conv_first, band, aside, INPUT, space)]
     for block in network.body:
         assert isinstance(block, ResidualInResidualBlock)
-        links.append(Link(_multiplications(block), partial(BlockStage, block, band)))
-    cost = _multiplications(network.conv_body)
-    grid = 1 if config.upsampling == "shuffle" else 4  # pixels that the next convolution makes
-    for module in network.upsamplers:
-        cost += grid * _multiplications(module)
-        grid *= 4
-    cost += 4**config.doublings * _multiplications(network.conv_hr, network.conv_last)
-    return [*links, Link(cost, partial(_End, network, band, aside))]
-
-
-def _multiplications(*modules: nn.Module) -> int:
-    return sum(p.numel() for module in modules for p in module.parameters() if p.ndim == 4)
+        stages.append(BlockStage(block, band, stages[-1].output, space))
+    return [*stages, _End(network, band, aside, stages[-1].output, space)]
 
 
 def _folded(network: RRDBNet, image: Tensor) -> Tensor:
@@ -194,7 +139,7 @@ class _Deep(ConvolutionStage):
     def __init__(
         self, module: nn.Conv2d, band: int, aside: deque[Tensor], signal: Signal, space: Workspace
     ) -> None:
-        super().__init__(module, band, signal, space)
+        super().__init__(module, band, signal, space, share="deep")
         self._aside = aside
         shallow = INPUT.later()
         self._skip = space.window(
@@ -259,17 +204,18 @@ class _End:
         return restored
 
 
-def _compact_links(network: CompactNet, band: int) -> list[Link]:
+def _compact_stages(network: CompactNet, band: int, space: Workspace) -> list[Stage]:
     """The convolutions with their activations, the last one with the enlargement."""
     convolutions = [module for module in network.body if isinstance(module, nn.Conv2d)]
     activations = [module for module in network.body if isinstance(module, nn.PReLU)]
     base: deque[Tensor] = deque()  # the image, on its way to the other end
-    links = []
+    stages: list[Stage] = []
+    signal = INPUT
     for index, (module, activation) in enumerate(zip(convolutions, activations, strict=False)):
-        make = partial(_Activated, module, activation, band, base if index == 0 else None, index)
-        links.append(Link(_multiplications(module), make))
-    last = partial(_Enlarged, network, convolutions[-1], band, base)
-    return [*links, Link(_multiplications(convolutions[-1]), last)]
+        arriving = base if index == 0 else None
+        stages.append(_Activated(module, activation, band, arriving, index, signal, space))
+        signal = stages[-1].output
+    return [*stages, _Enlarged(network, convolutions[-1], band, base, signal, space)]
 
 
 class _Activated(ConvolutionStage):
@@ -311,7 +257,7 @@ class _Enlarged:
         signal: Signal,
         space: Workspace,
     ) -> None:
-        self._last = ConvolutionStage(module, band, signal, space)
+        self._last = ConvolutionStage(module, band, signal, space, share="last")
         self._scale = network.config.scale
         self.output = self._last.output.enlarged(self._scale)
         self._arriving = base

@@ -11,12 +11,12 @@ from typing import Self
 import torch
 
 from srcli.errors import UsageError
+from srcli.inference.convoy import ticks_at_once
 from srcli.inference.ensemble import ensemble
 from srcli.inference.geometry import Plan, PlanKind, StreamPlan, TilePlan
 from srcli.inference.memory import Need, free_bytes, measure_need, stream_bytes
 from srcli.inference.plan import STRIP_BYTES, PlanOptions, Room, plan_run
 from srcli.inference.precision import Precision, Runner
-from srcli.inference.relay import lanes_for
 from srcli.inference.rows import CroppedSink, RowSink, RowSource, WrappedSource
 from srcli.inference.run import enlarge, enlarge_together
 from srcli.services.devices import choose_device
@@ -155,7 +155,7 @@ class Engine:
             self.runner.replica,
             width=plan.width,
             band=plan.band,
-            lanes=lanes_for(self.device),
+            at_once=ticks_at_once(self.runner.replica, self.device),
         )
         return round(band + (STRIP_BYTES if plan.is_cut else 0))
 

@@ -55,9 +55,9 @@ def lively_compact() -> torch.nn.Module:
 
 
 @torch.inference_mode()
-def ticked(body: torch.nn.Module, images: torch.Tensor, *, band: int, lanes: int = 1):
+def ticked(body: torch.nn.Module, images: torch.Tensor, *, band: int, at_once: int = 1):
     count, _, height, width = images.shape
-    stream = build_stream(body, images=count, width=width, band=band, lanes=lanes)
+    stream = build_stream(body, images=count, width=width, band=band, at_once=at_once)
     bands = []
     for tick in ticks(height, band, stream.output):
         rows = tick.rows(INPUT)
@@ -145,12 +145,12 @@ def test_the_memory_of_a_stream_does_not_grow_with_the_image(monkeypatch):
 
 
 @pytest.mark.parametrize("make", [lively_rrdb, lively_compact], ids=["rrdb", "compact"])
-def test_the_bits_do_not_depend_on_bands_or_lanes(make):
+def test_the_bits_do_not_depend_on_bands_or_ticks_at_once(make):
     """Every row is made by the same operations, whatever is made beside it."""
     body, image = make(), torch.rand(1, 3, 96, 80)
-    at_once = ticked(body, image, band=96)
-    for band, lanes in [(8, 1), (24, 1), (8, 3), (24, 2)]:
-        assert torch.equal(ticked(body, image, band=band, lanes=lanes), at_once)
+    whole = ticked(body, image, band=96)
+    for band, at_once in [(8, 1), (24, 1), (8, 3), (24, 2)]:
+        assert torch.equal(ticked(body, image, band=band, at_once=at_once), whole)
 
 
 def test_the_real_network_streams_a_photograph_exactly():

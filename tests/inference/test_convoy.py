@@ -1,4 +1,4 @@
-"""The lanes of a stream at the same time: the same rows in order, and nothing left behind."""
+"""Several ticks of a stream at the same time: the same rows in order, and nothing left behind."""
 
 import threading
 
@@ -6,9 +6,9 @@ import pytest
 import torch
 from small_networks import picture, tiny_rrdb
 
+from srcli.inference.convoy import MOST_AT_ONCE, convoy, ticks_at_once
 from srcli.inference.delays import ticks
-from srcli.inference.relay import relay
-from srcli.inference.streams import INPUT, Link, RowStream, build_stream, share_out
+from srcli.inference.streams import INPUT, RowStream, build_stream
 
 HEIGHT, WIDTH, BAND = 60, 14, 8
 
@@ -24,8 +24,8 @@ def network():
     return tiny_rrdb(blocks=4).body
 
 
-def stream(lanes: int) -> RowStream:
-    return build_stream(network(), images=1, width=WIDTH, band=BAND, lanes=lanes)
+def stream(at_once: int) -> RowStream:
+    return build_stream(network(), images=1, width=WIDTH, band=BAND, at_once=at_once)
 
 
 def steps(made: RowStream):
@@ -35,19 +35,18 @@ def steps(made: RowStream):
         yield tick, image[:, :, rows.start : rows.stop]
 
 
-@pytest.mark.parametrize("lanes", [2, 3, 5])
-def test_lanes_give_the_bits_of_one_after_another(lanes):
-    alone, together = stream(1), stream(lanes)
-    assert 1 < len(together.lanes) <= lanes
+@pytest.mark.parametrize("at_once", [2, 3, 5])
+def test_ticks_at_once_give_the_bits_of_one_after_another(at_once):
+    alone, together = stream(1), stream(at_once)
     with torch.inference_mode():
         one_by_one = [alone.step(tick, rows) for tick, rows in steps(alone)]
-        at_once = list(relay(together, steps(together)))
+        at_once = list(convoy(together, steps(together)))
     assert [tick.index for tick, _ in at_once] == list(range(len(one_by_one)))
     for (_, rows), expected in zip(at_once, one_by_one, strict=True):
         assert torch.equal(rows, expected)
 
 
-def test_what_goes_wrong_in_a_lane_is_raised_to_the_caller():
+def test_what_goes_wrong_in_a_tick_is_raised_to_the_caller():
     made = stream(3)
 
     def wrong():
@@ -55,7 +54,7 @@ def test_what_goes_wrong_in_a_lane_is_raised_to_the_caller():
             yield tick, rows[:, :2] if tick.index == 3 else rows
 
     with torch.inference_mode(), pytest.raises(RuntimeError, match="must match"):
-        list(relay(made, wrong()))
+        list(convoy(made, wrong()))
 
 
 def test_what_goes_wrong_in_reading_is_raised_as_it_is():
@@ -66,13 +65,13 @@ def test_what_goes_wrong_in_reading_is_raised_as_it_is():
         raise OSError("the file ends here")
 
     with torch.inference_mode(), pytest.raises(OSError, match="ends here"):
-        list(relay(made, torn()))
+        list(convoy(made, torn()))
 
 
 def test_a_caller_who_has_had_enough_leaves_no_thread():
     made = stream(3)
     with torch.inference_mode():
-        results = relay(made, steps(made))
+        results = convoy(made, steps(made))
         next(results)
         results.close()
 
@@ -86,22 +85,20 @@ def test_reading_is_never_far_ahead_of_writing():
             yield step
 
     with torch.inference_mode():
-        for written, _ in enumerate(relay(made, counted())):
+        for written, _ in enumerate(convoy(made, counted())):
             assert len(read) - written <= 4
 
 
 def test_the_callers_number_of_threads_stays():
     before, made = torch.get_num_threads(), stream(2)
     with torch.inference_mode():
-        list(relay(made, steps(made)))
+        list(convoy(made, steps(made)))
     assert torch.get_num_threads() == before
 
 
-@pytest.mark.parametrize("lanes", [1, 2, 3, 4, 8])
-def test_lanes_have_about_as_much_to_do_each(lanes):
-    costs = [1, 40, 40, 40, 40, 40, 40, 75]
-    groups = share_out([Link(cost, None) for cost in costs], lanes)
-    assert [link.cost for group in groups for link in group] == costs
-    assert len(groups) <= lanes
-    heaviest = max(sum(link.cost for link in group) for group in groups)
-    assert heaviest <= max(max(costs), sum(costs) / lanes + max(costs) / 2)
+def test_where_python_is_most_of_the_work_one_tick_is_under_way(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 16)
+    full = tiny_rrdb(channels=64, growth=32, blocks=1)
+    assert ticks_at_once(full, torch.device("cpu")) == MOST_AT_ONCE
+    assert ticks_at_once(full, torch.device("meta")) == 1
+    assert ticks_at_once(tiny_rrdb(channels=2, growth=2), torch.device("cpu")) == 1
