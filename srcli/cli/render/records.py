@@ -58,12 +58,12 @@ def of_plan(planned: Planned) -> dict[str, object]:
 
 
 def of_offer(offer: Offer) -> dict[str, object]:
-    """The object of a run that another network would shorten; before all others."""
+    """The object of a run that an option would shorten; before all others."""
     return {
         "type": "offer",
         "model": offer.model,
         "seconds": round(offer.seconds, STEP_DIGITS),
-        "faster": offer.faster,
+        "option": offer.option,
         "faster_seconds": round(offer.faster_seconds, STEP_DIGITS),
     }
 

@@ -105,19 +105,21 @@ class UpscaleView(Observer):
         self._bars.open(job.source)
 
     def _offer(self, job: Job, engine: Engine) -> None:
-        """Name a faster network before the first picture, as if the others were like it."""
-        from srcli.services.offer import find_offer
+        """Name faster ways before the first picture, as if the others were like it."""
+        from srcli.services.offer import find_offers
 
-        offer = find_offer(engine, job.network_megapixels * max(self._files, 1))
-        if offer is None:
-            return
+        offers = find_offers(engine, job.network_megapixels * max(self._files, 1))
         if self.is_json:
-            render.json_line(records.of_offer(offer))
-            return
-        self.note(
-            f"{offer.model} will take about {duration(offer.seconds)} here; "
-            f"-m {offer.faster} takes about {duration(offer.faster_seconds)}"
-        )
+            for offer in offers:
+                render.json_line(records.of_offer(offer))
+        elif offers:
+            ways = [
+                f"{offer.option} takes about {duration(offer.faster_seconds)}" for offer in offers
+            ]
+            first = offers[0]
+            self.note(
+                f"{first.model} will take about {duration(first.seconds)} here; {', '.join(ways)}"
+            )
 
     def progressed(self, job: Job, progress: Done) -> None:
         tiles = f"{progress.tiles_done}/{progress.tiles}"
