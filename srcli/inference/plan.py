@@ -17,9 +17,10 @@ from srcli.models.network import Network
 # Up to this size the whole image at once is not slower than a stream: the rows of a small image
 # are few beside the network's delay (measured on a CPU, docs/explanation/streaming.md).
 WHOLE_AREA = 192 * 192
-# Larger bands are hardly faster. A CPU wants what it works on to stay near, and low bands for ticks
-# that have as much to do as their neighbours; a GPU wants enough to do for all its cores.
-BAND_BYTES_CPU = 9 * 2**20  # of what the widest convolution reads
+# Larger bands are hardly faster. A CPU wants what it works on to stay near, and several ticks, of
+# which each thread gets some; a GPU wants enough to do for all its cores.
+BAND_BYTES_CPU = 18 * 2**20  # of what the widest convolution reads
+LEAST_TICKS_CPU = 6
 BAND_AREA = 128 * 1024
 SMALLEST_BAND, LARGEST_BAND, LARGEST_BAND_CPU = 8, 128, 64
 # Strips are as tall as the host can hold of the result, all strips side by side, in float32.
@@ -101,7 +102,7 @@ def plan_stream(height: int, width: int, network: Network, room: Room) -> Stream
         multiple=traits.multiple,
     )
     step = SMALLEST_BAND * traits.multiple
-    wanted = max(min(_fast_band(network, width, room.device), height), 1)
+    wanted = max(_fast_band(height, width, network, room.device), 1)
     plan = StreamPlan(band=-(-wanted // step) * step, strips=strips)
     at_once = ticks_at_once(network, room.device)
     while stream_bytes(network, width=plan.width, band=plan.band, at_once=at_once) > room.budget:
@@ -109,13 +110,14 @@ def plan_stream(height: int, width: int, network: Network, room: Room) -> Stream
     return plan
 
 
-def _fast_band(network: Network, width: int, device: torch.device) -> int:
+def _fast_band(height: int, width: int, network: Network, device: torch.device) -> int:
     if device.type != "cpu":
-        return min(BAND_AREA // width, LARGEST_BAND)
+        return min(BAND_AREA // width, LARGEST_BAND, height)
     convolutions = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
     widest = max(part.in_channels * part.weight.element_size() for part in convolutions)
     fold = network.traits.multiple
-    return min(BAND_BYTES_CPU * fold**2 // (widest * width), LARGEST_BAND_CPU * fold)
+    near = BAND_BYTES_CPU * fold**2 // (widest * width)
+    return min(near, LARGEST_BAND_CPU * fold, height // LEAST_TICKS_CPU)
 
 
 def smaller_plan(plan: Plan) -> Plan:
