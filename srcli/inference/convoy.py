@@ -28,7 +28,7 @@ MOST_AT_ONCE = 4
 # Multiplications of a convolution for each pixel of the image. With fewer, the threads would wait
 # for Python, of which one runs at a time.
 LEAST_WORK = 512
-IN_WAITING = 1  # ticks read or made, beside those under way
+IN_WAITING = 1  # ticks read or made beside those under way
 
 _Step = tuple[Tick, Tensor]
 
@@ -54,11 +54,11 @@ def convoy(stream: RowStream, steps: Iterable[_Step]) -> Generator[_Step, None, 
     sent = received = 0
     try:
         for step in steps:
-            members[sent % len(members)].send(step)
-            sent += 1
-            if sent - received > len(members) + IN_WAITING:
+            if sent - received == len(members) + IN_WAITING:
                 yield members[received % len(members)].receive()
                 received += 1
+            members[sent % len(members)].send(step)
+            sent += 1
         while received < sent:
             yield members[received % len(members)].receive()
             received += 1

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from srcli.errors import OutOfMemoryError
+from srcli.inference.convoy import IN_WAITING
 from srcli.inference.delays import Tick
 from srcli.inference.geometry import TilePlan
 from srcli.inference.streams import build_stream
@@ -29,6 +30,9 @@ from srcli.models.network import Network, from_rgb
 PROBE_SIDE = 24  # a multiple of the usual windows, and some tenths of a second at most
 BANDS_IN_FLIGHT = 2  # finished, and not yet taken by the host
 NARROW = 4  # columns of the stream that is measured
+# What the C library keeps of freed blocks, and oneDNN for itself, whatever the stream
+# (benchmarks/stream_memory.py).
+KEPT_BY_LIBRARIES = 64 * 2**20
 SHARE_OF_DEVICE = 0.8  # of what is free: the allocator's fragments and cuDNN's workspace need room
 SHARE_OF_HOST = 0.5
 HOST_LIMIT = 3 * 2**30  # more does not make a CPU faster, and others live here too
@@ -67,7 +71,7 @@ def stream_bytes(network: Network, *, width: int, band: int, at_once: int = 1) -
 
     Weights, state, what the stages make while they work on the ticks under way, and finished bands
     on their way to the host. Measured with two narrow streams where the network is: what is not
-    weights grows with the width.
+    weights grows with the width. On a CPU add KEPT_BY_LIBRARIES.
     """
     narrow = NARROW * network.traits.multiple
     weights = [(weight.device, weight.dtype) for weight in network.parameters()]
@@ -104,11 +108,12 @@ def _stream_bytes(network: Network, width: int, band: int, at_once: int) -> int:
             stages, before = _StagePeaks(counter), counter.live
             tick = Tick(index, rows, steps.stop * rows)
             finished.append(stream.step(tick, image, stages))
-        # Each tick under way carries what the first stage leaves for the last, and is in another
-        # stage; a finished one waits for each of them.
+        # Each tick under way is in another stage, and carries what the first leaves for the last.
+        # All of them and the ones in waiting may have been finished, and not been taken yet.
         busy = sum(sorted(stages.peaks)[-at_once:])
-        carried = stages.after_first - before + finished[-1].nbytes
-        return counter.live - finished[-1].nbytes + busy + (at_once - 1) * carried
+        carried = (at_once - 1) * (stages.after_first - before)
+        waiting = (at_once - 1 + IN_WAITING) if at_once > 1 else 0
+        return counter.live + busy + carried + (waiting - 1) * finished[-1].nbytes
 
 
 class _StagePeaks:

@@ -14,7 +14,7 @@ from srcli.errors import UsageError
 from srcli.inference.convoy import ticks_at_once
 from srcli.inference.ensemble import ensemble
 from srcli.inference.geometry import Plan, PlanKind, StreamPlan, TilePlan
-from srcli.inference.memory import Need, free_bytes, measure_need, stream_bytes
+from srcli.inference.memory import KEPT_BY_LIBRARIES, Need, free_bytes, measure_need, stream_bytes
 from srcli.inference.plan import STRIP_BYTES, PlanOptions, Room, plan_run
 from srcli.inference.precision import Precision, Runner
 from srcli.inference.rows import CroppedSink, RowSink, RowSource, WrappedSource
@@ -157,7 +157,8 @@ class Engine:
             band=plan.band,
             at_once=ticks_at_once(self.runner.replica, self.device),
         )
-        return round(band + (STRIP_BYTES if plan.is_cut else 0))
+        kept = KEPT_BY_LIBRARIES if self.device.type == "cpu" else 0
+        return round(band + kept + (STRIP_BYTES if plan.is_cut else 0))
 
     @property
     def groups(self) -> bool:
