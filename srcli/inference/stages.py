@@ -40,14 +40,21 @@ _ONES = [1, 1]
 class Kernel:
     """A convolution over rows that come with their neighbours above and below.
 
-    (N, C, rows + 2, W) -> (N, C', rows, W). The channels may come in parts, each a dense tensor.
-    On the CPU oneDNN adds the shares of the parts up, so that nothing is concatenated; elsewhere
-    they are. oneDNN gets its weights in the order it likes, once; and always oneDNN: torch gives
-    small inputs to another kernel, which adds up in another order, and then a band is not bit for
-    bit a part of the image.
+    (N, C, rows + 2, W) -> (N, C', rows, W), through LeakyReLU if there is a slope. The channels
+    may come in parts, each a dense tensor. On the CPU oneDNN adds the shares of the parts up, so
+    that nothing is concatenated; elsewhere they are. oneDNN gets its weights in the order it likes,
+    once; and always oneDNN: torch gives small inputs to another kernel, which adds up in another
+    order, and then a band is not bit for bit a part of the image.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, parts: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        parts: Sequence[int] = (),
+        *,
+        slope: float | None = None,
+    ) -> None:
         self._out_channels, self._rows_to_make_one = weight.shape[0], weight.shape[2]
         self._bias, self._dtype = bias, weight.dtype
         self._weights = [weight]
@@ -60,8 +67,23 @@ class Kernel:
                 )
                 for share in shares
             ]
+        # oneDNN has LeakyReLU in a convolution, but none after it has added to what is there.
+        is_fused = self._is_packed and len(self._weights) == 1
+        self._fused_slope = slope if is_fused else None
+        self._slope = None if is_fused else slope
 
-    def __call__(self, *parts: Tensor) -> Tensor:
+    def __call__(self, *parts: Tensor, out: Tensor | None = None) -> Tensor:
+        """The rows, in `out` if there is one."""
+        return self.finish(self.begin(*parts), out)
+
+    def finish(self, begun: Tensor, out: Tensor | None = None) -> Tensor:
+        """What is left to do to any pixels of what `begin` made, on their way to `out`."""
+        if self._slope is not None:
+            return activate(begun, self._slope, out=begun if out is None else out)
+        return begun if out is None else out.copy_(begun)
+
+    def begin(self, *parts: Tensor) -> Tensor:
+        """The convolution, with all that oneDNN can do in one go."""
         rows = parts[0].to(self._dtype)  # an end of the network may be more exact than the rest
         if rows.shape[2] < self._rows_to_make_one:  # torch refuses to make no rows
             return rows.new_empty(len(rows), self._out_channels, 0, rows.shape[3])
@@ -77,9 +99,10 @@ class Kernel:
 
     def _convolved(self, rows: Tensor, weight: Tensor) -> Tensor:
         # The kernels want a dense input and would copy what is not; here the copy is seen.
-        rows = rows.contiguous(memory_format=torch.channels_last)
+        rows, slope = rows.contiguous(memory_format=torch.channels_last), self._fused_slope
+        after, scalars = ("none", []) if slope is None else ("leaky_relu", [slope])
         made: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            rows, weight, self._bias, _PADDING, _ONES, _ONES, 1, "none", [], ""
+            rows, weight, self._bias, _PADDING, _ONES, _ONES, 1, after, scalars, ""
         )
         return made
 
@@ -119,8 +142,7 @@ class ConvolutionStage:
         slope: float | None = None,
         share: str = "",
     ) -> None:
-        self._kernel = Kernel(module.weight.detach(), module.bias)
-        self._slope = slope
+        self._kernel = Kernel(module.weight.detach(), module.bias, slope=slope)
         self.output = signal.later()
         self._window = space.window(
             signal, channels=module.in_channels, history=2 * SIDE, band=band, share=share
@@ -131,11 +153,9 @@ class ConvolutionStage:
 
     def step(self, tick: Tick, out: Tensor | None = None) -> Tensor:
         self._window.open(tick)
-        made = self._kernel(self._window.view(tick, _around(tick.rows(self.output))))
+        made = self._kernel(self._window.view(tick, _around(tick.rows(self.output))), out=out)
         self._window.close(tick)
-        if self._slope is not None:
-            return activate(made, self._slope, out=made if out is None else out)
-        return made if out is None else out.copy_(made)
+        return made
 
 
 class ShufflingStage:
@@ -171,10 +191,11 @@ class DoublingStage:
         self, module: nn.Conv2d, band: int, signal: Signal, space: Workspace, *, slope: float
     ) -> None:
         self._kernels = {
-            (row, column): Kernel(_doubled(module.weight.detach(), row, column), module.bias)
+            (row, column): Kernel(
+                _doubled(module.weight.detach(), row, column), module.bias, slope=slope
+            )
             for row, column in product((0, 1), repeat=2)
         }
-        self._slope = slope
         self._undoubled = signal.later()
         self.output = self._undoubled.enlarged(2)
         self._channels = module.out_channels
@@ -196,8 +217,8 @@ class DoublingStage:
             if rows.length == 0:
                 break
             seen = self._window.view(tick, Span(rows.start - 1 + row, rows.stop + row))
-            made = kernel(seen)[:, :, :, column : column + seen.shape[3]]
-            activate(made, self._slope, out=out[:, :, row::2, column::2])
+            made = kernel.begin(seen)[:, :, :, column : column + seen.shape[3]]
+            kernel.finish(made, out[:, :, row::2, column::2])
         self._window.close(tick)
         return out
 
@@ -211,11 +232,11 @@ class DenseStage:
         convolutions = (block.conv1, block.conv2, block.conv3, block.conv4, block.conv5)
         growth = block.conv1.out_channels
         channels = [block.conv1.in_channels, growth, growth, growth, growth]
+        slopes = [block.slope] * 4 + [None]
         self._kernels = [
-            Kernel(module.weight.detach(), module.bias, channels[: index + 1])
+            Kernel(module.weight.detach(), module.bias, channels[: index + 1], slope=slopes[index])
             for index, module in enumerate(convolutions)
         ]
-        self._slope = block.slope
         self.output = signal.later(5)
         self._windows = [
             space.window(
@@ -238,8 +259,7 @@ class DenseStage:
         for index, following in enumerate(windows[1:], 1):
             rows = tick.rows(following.signal)
             seen = [window.view(tick, _around(rows)) for window in windows[:index]]
-            made = self._kernels[index - 1](*seen)
-            activate(made, self._slope, out=following.room(tick))
+            self._kernels[index - 1](*seen, out=following.room(tick))
         rows = tick.rows(self.output)
         residual = self._kernels[-1](*(window.view(tick, _around(rows)) for window in windows))
         features = windows[0].view(tick, rows)
@@ -291,7 +311,9 @@ class BlockStage:
 
 
 def activate(made: Tensor, slope: float, *, out: Tensor) -> Tensor:
-    """LeakyReLU, and the way to where the rows belong, in one pass over them."""
+    """LeakyReLU, and the way to where the rows belong: one pass over them, if the type stays."""
+    if out.dtype is not made.dtype:
+        return out.copy_(F.leaky_relu_(made, slope))
     torch.ops.aten.leaky_relu.out(made, slope, out=out)
     return out
 

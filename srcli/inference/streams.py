@@ -178,7 +178,8 @@ class _End:
             self._stages.append(twice(module, band, signal, space, slope=config.slope))
             signal = self._stages[-1].output
         for module, slope in ((network.conv_hr, config.slope), (network.conv_last, None)):
-            self._stages.append(ConvolutionStage(module, band, signal, space, slope=slope))
+            where = space.of(module.weight)  # conv_last may be more exact than the rest
+            self._stages.append(ConvolutionStage(module, band, signal, where, slope=slope))
             signal = self._stages[-1].output
         self.output = signal
 
