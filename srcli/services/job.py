@@ -20,8 +20,8 @@ from srcli.io.encode import WriteOptions, spool_dtype, target_dtype
 from srcli.io.formats import PictureFormat, check_target, limits_of
 from srcli.io.pictures import Picture, open_picture
 from srcli.io.profiles import IccMode
+from srcli.io.reasons import reading
 from srcli.io.spool import MEMORY_LIMIT, Spool, SpoolDtype
-from srcli.io.vips import reading
 from srcli.services.depot import Slot
 from srcli.services.engine import Engine
 from srcli.services.rows import AlphaSource, ColourSource
