@@ -17,7 +17,14 @@ from srcli.io.exif import exif_of_tiff
 from srcli.io.formats import HEAD_BYTES, PictureFormat, sniff
 from srcli.io.metadata import Metadata, read_metadata
 from srcli.io.reasons import VipsFailure, damaged, reading, told
-from srcli.io.structure import is_animated_png, is_lossless_webp, is_whole_gif, jpeg_comments
+from srcli.io.structure import (
+    has_hidden_frames,
+    is_animated_png,
+    is_avif_sequence,
+    is_lossless_webp,
+    is_whole_gif,
+    jpeg_comments,
+)
 from srcli.io.tiff import TiffError
 from srcli.io.vips import VipsImage, file_name, has_field
 
@@ -31,7 +38,7 @@ _STRICT = (PictureFormat.PNG, PictureFormat.JPEG, PictureFormat.WEBP, PictureFor
 def decode(source: Source, name: str, *, pixel_limit: int = PIXEL_LIMIT) -> Decoded:
     """Read the header of a file. Raises ImageError where it is no picture, or not believable."""
     kind = sniff(_head(source, name))
-    if kind in _BY_PILLOW or (kind is PictureFormat.PNG and _has(source, is_animated_png)):
+    if kind in _BY_PILLOW or _is_animated(source, kind):
         return foreign.decode(source, name, kind, pixel_limit)
     try:
         with told(lambda: _open(source, kind)):
@@ -58,7 +65,7 @@ def decode(source: Source, name: str, *, pixel_limit: int = PIXEL_LIMIT) -> Deco
         open_page=opener(source, kind, name, header),
         is_held=is_animated,
         is_lossless=kind is PictureFormat.WEBP and _has(source, is_lossless_webp),
-        notes=_notes(header),
+        notes=_notes(source, kind, header),
     )
 
 
@@ -126,7 +133,19 @@ def _metadata(source: Source, kind: PictureFormat, header: VipsImage) -> Metadat
         return metadata
 
 
-def _notes(header: VipsImage) -> tuple[str, ...]:
+def _is_animated(source: Source, kind: PictureFormat) -> bool:
+    """Whether a file has frames that libvips does not see: it takes the first for all."""
+    match kind:
+        case PictureFormat.PNG:
+            return _has(source, is_animated_png)
+        case PictureFormat.AVIF:
+            return _has(source, is_avif_sequence)
+    return False
+
+
+def _notes(source: Source, kind: PictureFormat, header: VipsImage) -> tuple[str, ...]:
+    if kind is PictureFormat.AVIF and _has(source, has_hidden_frames):
+        return ("it says that it is a still picture: the frames that it holds are left out",)
     if has_field(header, "xmp-data") and b"hdrgm:" in bytes(header.get("xmp-data")):
         return ("the HDR gain map is left out",)
     return ()

@@ -115,8 +115,16 @@ def write_picture(
     """
     kind = target_format(picture, target, options)
     has_alpha = not picture.is_opaque and options.alpha is not AlphaMode.DROP
-    notes = check_target(kind, options.size, picture.dtype, has_alpha=has_alpha, pages=len(pages))
-    pages = pages if limits_of(kind).has_pages else pages[:1]
+    is_animated = picture.is_animated
+    notes = check_target(
+        kind,
+        options.size,
+        picture.dtype,
+        has_alpha=has_alpha,
+        pages=len(pages),
+        is_animated=is_animated,
+    )
+    pages = pages[: limits_of(kind).held(len(pages), is_animated=is_animated)]
     if isinstance(target, Path):
         with replacing(target) as partial:
             partial.touch()  # a folder that refuses says so here, in the system's words
