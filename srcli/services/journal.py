@@ -27,7 +27,7 @@ from srcli.errors import OutputError, SrcliError
 from srcli.io import stores
 from srcli.io.addresses import Address
 from srcli.services.fingerprint import Content, Settings, content_of, quick_content_of
-from srcli.services.journal_file import JOURNAL_NAME, translated
+from srcli.services.journal_file import JOURNAL_NAME, has_schema, translated
 from srcli.services.journal_home import Home, home_of, real_path
 from srcli.services.journal_rows import Row, Rows, Status
 
@@ -57,12 +57,24 @@ class Journal:
 
     @classmethod
     def peek(cls, folder: Address, settings: Settings, model: str) -> Self | None:
-        """An existing journal to look at, without the lock; None where there is none."""
+        """An existing journal to look at, without the lock; None where there is none.
+
+        Raises OutputError where it is damaged or made by another version.
+        """
         home = home_of(folder, read_only=True)
         if not home.exists():
             return None
         journal = cls.__new__(cls)
         journal._prepare(home, settings, model, read_only=True)
+        try:
+            with journal._safely():
+                is_whole = has_schema(journal._database, str(home))
+        except BaseException:
+            journal.close()
+            raise
+        if not is_whole:  # killed while it was made
+            journal.close()
+            return None
         return journal
 
     def _prepare(
