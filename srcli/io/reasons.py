@@ -144,8 +144,8 @@ def _look_again(again: Callable[[], object]) -> str:
                 reason = _failure(again)
                 now = _census.count(failures=1)  # for who failed meanwhile, and heard of this one
                 sleep(_GRACE_SECONDS)
-                if reason and _census.failures == now == before + 1:
-                    return reason
+                if _census.failures == now == before + 1:
+                    return reason  # of some files libvips says nothing at all
         finally:
             _local.is_looking = False
     return ""
