@@ -2,12 +2,13 @@
 
 # ruff: noqa: E402
 import os
+import sys
 
 # Before torch is imported, and for every process that a test starts: one thread. Tiny networks gain
 # nothing from more, and threads that wait for each other on busy cores cost twenty times as much.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -40,6 +41,14 @@ def tiny_weights(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_file(network.state_dict(), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def small_ray() -> Iterator[None]:
+    """Ray without the larger part of its agent, which ray[serve] brings and is slow to start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "ray.dashboard.optional_deps", None)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +10,8 @@ import typer
 from srcli.cli import options as shared
 from srcli.cli.render.serve import ServeView
 from srcli.errors import UsageError
+from srcli.web.settings import KEY_VARIABLE, api_key
 
-KEY_VARIABLE = "SRCLI_API_KEY"
 PACKAGES = ("fastapi", "starlette", "uvicorn", "prometheus_client", "python_multipart")
 LISTEN, LIMITS, RUN = "Where it listens", "Limits", "How it runs"
 
@@ -188,7 +187,7 @@ def serve(
 def _api_key(file: Path | None) -> str | None:
     """From a file or the environment: a command line is for everybody to see."""
     if file is None:
-        return os.environ.get(KEY_VARIABLE) or None
+        return api_key()
     try:
         return file.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

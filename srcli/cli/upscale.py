@@ -8,12 +8,12 @@ import typer
 
 from srcli.cli import folder_options as folders
 from srcli.cli import options as shared
+from srcli.cli import picture_options as pictures
 from srcli.cli import runs, streams
 from srcli.cli.render.upscale import UpscaleView
 from srcli.io.addresses import address_of
 
 RUN = shared.RUN
-SIZE, QUALITY, FILES = "Size", "Quality", "Files"
 
 InputArgument = Annotated[
     list[str],
@@ -34,72 +34,6 @@ ModelOption = Annotated[
         show_default=False,
         autocompletion=shared.known_weights,
         rich_help_panel=shared.NETWORK,
-    ),
-]
-ScaleOption = Annotated[
-    float | None,
-    typer.Option(
-        "--scale",
-        "-s",
-        metavar="FACTOR",
-        help="Factor of the result, any number above 0. Default: the network's own.",
-        show_default=False,
-        rich_help_panel=SIZE,
-    ),
-]
-WidthOption = Annotated[
-    int | None,
-    typer.Option(
-        "--width",
-        min=1,
-        metavar="PIXELS",
-        help="Width of the result in pixels; with --height, a box to fit in.",
-        show_default=False,
-        rich_help_panel=SIZE,
-    ),
-]
-HeightOption = Annotated[
-    int | None,
-    typer.Option(
-        "--height",
-        min=1,
-        metavar="PIXELS",
-        help="Height of the result in pixels.",
-        show_default=False,
-        rich_help_panel=SIZE,
-    ),
-]
-LongSideOption = Annotated[
-    int | None,
-    typer.Option(
-        "--long-side",
-        min=1,
-        metavar="PIXELS",
-        help="Longer side of the result in pixels.",
-        show_default=False,
-        rich_help_panel=SIZE,
-    ),
-]
-ShortSideOption = Annotated[
-    int | None,
-    typer.Option(
-        "--short-side",
-        min=1,
-        metavar="PIXELS",
-        help="Shorter side of the result in pixels.",
-        show_default=False,
-        rich_help_panel=SIZE,
-    ),
-]
-MegapixelsOption = Annotated[
-    float | None,
-    typer.Option(
-        "--megapixels",
-        min=1e-6,
-        metavar="MEGAPIXELS",
-        help="Area of the result in millions of pixels.",
-        show_default=False,
-        rich_help_panel=SIZE,
     ),
 ]
 PlanOption = Annotated[
@@ -129,139 +63,37 @@ HaloOption = Annotated[
         rich_help_panel=RUN,
     ),
 ]
-TtaOption = Annotated[
-    bool,
-    typer.Option(
-        "--tta",
-        help="Average over eight flips and turns: eight times as slow, a little better.",
-        rich_help_panel=QUALITY,
-    ),
-]
-BlendOption = Annotated[
-    str | None,
-    typer.Option(
-        "--blend",
-        metavar="OTHER=SHARE",
-        help="Mix other weights of the same shape in, as esrgan-psnr=0.3.",
-        show_default=False,
-        rich_help_panel=QUALITY,
-    ),
-]
-StrengthOption = Annotated[
-    float,
-    typer.Option(
-        "--strength",
-        min=0,
-        max=1,
-        help="Share of the network against a plain Lanczos enlargement.",
-        rich_help_panel=QUALITY,
-    ),
-]
-SeamlessOption = Annotated[
-    bool,
-    typer.Option(
-        "--seamless",
-        help="The picture repeats: continue it at its far borders.",
-        rich_help_panel=QUALITY,
-    ),
-]
-ColorFixOption = Annotated[
-    shared.ColorFixChoice,
-    typer.Option(
-        "--color-fix",
-        help="Hold the colours of large areas to the input's; auto: where they drift.",
-        rich_help_panel=QUALITY,
-    ),
-]
-AlphaOption = Annotated[
-    shared.AlphaChoice,
-    typer.Option("--alpha", help="What enlarges transparency.", rich_help_panel=QUALITY),
-]
-IccOption = Annotated[
-    shared.IccChoice,
-    typer.Option(
-        "--icc", help="Colour profile: keep it, convert to sRGB, or drop it.", rich_help_panel=FILES
-    ),
-]
-FormatOption = Annotated[
-    shared.FormatChoice | None,
-    typer.Option(
-        "--format",
-        "-f",
-        help="Kind of file to write. Default: the input's.",
-        show_default=False,
-        rich_help_panel=FILES,
-    ),
-]
-QualityOption = Annotated[
-    int | None,
-    typer.Option(
-        "--quality",
-        min=1,
-        max=100,
-        help="Of JPEG, WebP and AVIF; higher is better and larger.",
-        show_default=False,
-        rich_help_panel=FILES,
-    ),
-]
-MetadataOption = Annotated[
-    bool,
-    typer.Option("--metadata/--no-metadata", help="Copy EXIF, XMP, IPTC.", rich_help_panel=FILES),
-]
-SuffixOption = Annotated[
-    str | None,
-    typer.Option("--suffix", help="End of the output's name. Default: _x4.", rich_help_panel=FILES),
-]
-MaxPixelsOption = Annotated[
-    int,
-    typer.Option(
-        "--max-pixels",
-        min=1,
-        metavar="PIXELS",
-        help="Refuse inputs that claim more pixels, all pages together.",
-        rich_help_panel=FILES,
-    ),
-]
-CompareOption = Annotated[
-    bool,
-    typer.Option(
-        "--compare", help="Make a page beside each result to compare it.", rich_help_panel=FILES
-    ),
-]
-OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace existing files.", rich_help_panel=FILES)
-]
 
 
 def upscale(
     inputs: InputArgument,
     output: shared.OutputOption = None,
     model: ModelOption = None,
-    scale: ScaleOption = None,
-    width: WidthOption = None,
-    height: HeightOption = None,
-    long_side: LongSideOption = None,
-    short_side: ShortSideOption = None,
-    megapixels: MegapixelsOption = None,
-    tta: TtaOption = False,
-    blend: BlendOption = None,
-    strength: StrengthOption = 1.0,
-    seamless: SeamlessOption = False,
-    color_fix: ColorFixOption = shared.ColorFixChoice.AUTO,
-    alpha: AlphaOption = shared.AlphaChoice.NETWORK,
+    scale: pictures.ScaleOption = None,
+    width: pictures.WidthOption = None,
+    height: pictures.HeightOption = None,
+    long_side: pictures.LongSideOption = None,
+    short_side: pictures.ShortSideOption = None,
+    megapixels: pictures.MegapixelsOption = None,
+    tta: pictures.TtaOption = False,
+    blend: pictures.BlendOption = None,
+    strength: pictures.StrengthOption = 1.0,
+    seamless: pictures.SeamlessOption = False,
+    color_fix: pictures.ColorFixOption = shared.ColorFixChoice.AUTO,
+    alpha: pictures.AlphaOption = shared.AlphaChoice.NETWORK,
     device: folders.DevicesOption = "auto",
     precision: shared.PrecisionOption = shared.PrecisionChoice.AUTO,
     plan: PlanOption = shared.PlanChoice.AUTO,
     tile: TileOption = "auto",
     halo: HaloOption = "auto",
-    format: FormatOption = None,
-    quality: QualityOption = None,
-    icc: IccOption = shared.IccChoice.KEEP,
-    metadata: MetadataOption = True,
-    suffix: SuffixOption = None,
-    max_pixels: MaxPixelsOption = 2_000_000_000,
-    overwrite: OverwriteOption = False,
-    compare: CompareOption = False,
+    format: pictures.FormatOption = None,
+    quality: pictures.QualityOption = None,
+    icc: pictures.IccOption = shared.IccChoice.KEEP,
+    metadata: pictures.MetadataOption = True,
+    suffix: pictures.SuffixOption = None,
+    max_pixels: pictures.MaxPixelsOption = 2_000_000_000,
+    overwrite: pictures.OverwriteOption = False,
+    compare: pictures.CompareOption = False,
     recursive: folders.RecursiveOption = False,
     include: folders.IncludeOption = None,
     exclude: folders.ExcludeOption = None,

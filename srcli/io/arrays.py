@@ -16,7 +16,8 @@ from srcli.io.formats import PictureFormat
 from srcli.io.metadata import Metadata, corrected
 from srcli.io.pictures import Picture
 from srcli.io.profiles import IccMode
-from srcli.io.vips import Pixels, VipsImage, from_numpy, reading
+from srcli.io.reasons import reading
+from srcli.io.vips import Pixels, VipsImage, from_numpy
 
 # Arrays are finished as a TIFF would be: every dtype and every channel stays.
 _HOLDS_ALL = PictureFormat.TIFF

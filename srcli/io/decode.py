@@ -16,9 +16,17 @@ from srcli.io.decoded import PIXEL_LIMIT, Decoded, Source, check_claims
 from srcli.io.exif import exif_of_tiff
 from srcli.io.formats import HEAD_BYTES, PictureFormat, sniff
 from srcli.io.metadata import Metadata, read_metadata
-from srcli.io.structure import is_animated_png, is_lossless_webp, is_whole_gif, jpeg_comments
+from srcli.io.reasons import VipsFailure, damaged, reading, told
+from srcli.io.structure import (
+    has_hidden_frames,
+    is_animated_png,
+    is_avif_sequence,
+    is_lossless_webp,
+    is_whole_gif,
+    jpeg_comments,
+)
 from srcli.io.tiff import TiffError
-from srcli.io.vips import VipsError, VipsImage, damaged, explain, file_name, has_field, reading
+from srcli.io.vips import VipsImage, file_name, has_field
 
 _DEFLATE_MOST = 1032  # no deflate stream unpacks to more than this many times its size
 
@@ -30,14 +38,15 @@ _STRICT = (PictureFormat.PNG, PictureFormat.JPEG, PictureFormat.WEBP, PictureFor
 def decode(source: Source, name: str, *, pixel_limit: int = PIXEL_LIMIT) -> Decoded:
     """Read the header of a file. Raises ImageError where it is no picture, or not believable."""
     kind = sniff(_head(source, name))
-    if kind in _BY_PILLOW or (kind is PictureFormat.PNG and _has(source, is_animated_png)):
+    if kind in _BY_PILLOW or _is_animated(source, kind):
         return foreign.decode(source, name, kind, pixel_limit)
     try:
-        header = _open(source, kind)
-    except VipsError as error:
+        with told(lambda: _open(source, kind)):
+            header = _open(source, kind)
+    except VipsFailure as failure:
         if kind in _STRICT:
-            raise damaged(name, error) from error
-        return foreign.decode(source, name, kind, pixel_limit, reason=explain(error))
+            raise damaged(name, str(failure)) from failure
+        return foreign.decode(source, name, kind, pixel_limit, reason=str(failure) or None)
     if has_field(header, "heif-compression") and header.get("heif-compression") != "av1":
         return foreign.decode(source, name, PictureFormat.HEIC, pixel_limit)
     pages = int(header.get("n-pages")) if has_field(header, "n-pages") else 1
@@ -56,7 +65,7 @@ def decode(source: Source, name: str, *, pixel_limit: int = PIXEL_LIMIT) -> Deco
         open_page=opener(source, kind, name, header),
         is_held=is_animated,
         is_lossless=kind is PictureFormat.WEBP and _has(source, is_lossless_webp),
-        notes=_notes(header),
+        notes=_notes(source, kind, header),
     )
 
 
@@ -67,7 +76,7 @@ def _pages(
 
     def open_page(index: int) -> VipsImage:
         options = {"page": index} if is_paged else {}
-        with reading(name):
+        with reading(name, lambda: _open(source, kind, **options)):
             image = _open(source, kind, **options)
             orientation = int(image.get("orientation")) if has_field(image, "orientation") else 1
             if orientation > 2:  # turned or upside down: rows of the result are no rows of the file
@@ -82,8 +91,11 @@ def _frames(
 ) -> Callable[[int], VipsImage]:
     # A frame is drawn over the ones before it. So all are decoded once, one below the other:
     # libvips keeps them in memory up to 100 MB, else in a temporary file.
-    with reading(name):
-        strip = _open(source, kind, n=-1, access="random")
+    def whole() -> VipsImage:
+        return _open(source, kind, n=-1, access="random")
+
+    with reading(name, whole):
+        strip = whole()
     height = int(header.get("page-height")) if has_field(header, "page-height") else header.height
 
     def open_page(index: int) -> VipsImage:
@@ -121,7 +133,19 @@ def _metadata(source: Source, kind: PictureFormat, header: VipsImage) -> Metadat
         return metadata
 
 
-def _notes(header: VipsImage) -> tuple[str, ...]:
+def _is_animated(source: Source, kind: PictureFormat) -> bool:
+    """Whether a file has frames that libvips does not see: it takes the first for all."""
+    match kind:
+        case PictureFormat.PNG:
+            return _has(source, is_animated_png)
+        case PictureFormat.AVIF:
+            return _has(source, is_avif_sequence)
+    return False
+
+
+def _notes(source: Source, kind: PictureFormat, header: VipsImage) -> tuple[str, ...]:
+    if kind is PictureFormat.AVIF and _has(source, has_hidden_frames):
+        return ("it says that it is a still picture: the frames that it holds are left out",)
     if has_field(header, "xmp-data") and b"hdrgm:" in bytes(header.get("xmp-data")):
         return ("the HDR gain map is left out",)
     return ()

@@ -18,9 +18,10 @@ from srcli.io.formats import PictureFormat, check_target, format_of_name, limits
 from srcli.io.metadata import Metadata, attach, comment_text, corrected
 from srcli.io.pictures import Page, Picture
 from srcli.io.profiles import IccMode
+from srcli.io.reasons import writing
 from srcli.io.save import SaveOptions, save
 from srcli.io.spool import Spool, SpoolDtype
-from srcli.io.vips import VipsImage, srgb_profile, writing
+from srcli.io.vips import VipsImage, srgb_profile
 
 PageSpools = tuple[Spool, Spool | None]  # colour, alpha by the network
 
@@ -114,8 +115,16 @@ def write_picture(
     """
     kind = target_format(picture, target, options)
     has_alpha = not picture.is_opaque and options.alpha is not AlphaMode.DROP
-    notes = check_target(kind, options.size, picture.dtype, has_alpha=has_alpha, pages=len(pages))
-    pages = pages if limits_of(kind).has_pages else pages[:1]
+    is_animated = picture.is_animated
+    notes = check_target(
+        kind,
+        options.size,
+        picture.dtype,
+        has_alpha=has_alpha,
+        pages=len(pages),
+        is_animated=is_animated,
+    )
+    pages = pages[: limits_of(kind).held(len(pages), is_animated=is_animated)]
     if isinstance(target, Path):
         with replacing(target) as partial:
             partial.touch()  # a folder that refuses says so here, in the system's words
@@ -168,7 +177,7 @@ def _write(
     kept = picture.metadata if options.metadata else Metadata()
     software = options.software if options.metadata else None
     metadata, exif = corrected(kept, height=height, width=width, software=software)
-    with writing(name):
+    with writing(name, partial):
         images = finished_pages(picture, pages, kind, options)
         for index, image in enumerate(images):
             icc = _embedded(picture.page(index), kind, options.icc or picture.icc)

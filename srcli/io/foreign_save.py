@@ -1,7 +1,11 @@
-"""Kinds of file that libvips does not write: BMP by Pillow, HEIC by pillow-heif. Decoded whole."""
+"""What libvips does not write: BMP and frames of AVIF by Pillow, HEIC by pillow-heif.
+
+All of it is in memory meanwhile.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +14,11 @@ from PIL import Image
 from srcli.io.exif import Exif
 from srcli.io.foreign import heif_module
 from srcli.io.formats import PictureFormat
+from srcli.io.metadata import Animation
 from srcli.io.vips import VipsImage, blob
 
 _HEIC_QUALITY = 90
+_FULL_CHROMA = 80  # AVIF's quality from which colour is stored at full resolution
 
 
 def save(
@@ -25,13 +31,40 @@ def save(
         _save_bmp(page, path)
 
 
+def save_avif_frames(
+    pages: Sequence[VipsImage], path: Path, quality: int, animation: Animation
+) -> None:
+    """Write frames of 8 bits with their times, and the first one's metadata."""
+    frames = [_to_pillow(page) for page in pages]
+    metadata = {
+        "exif": blob(pages[0], "exif-data"),
+        "xmp": blob(pages[0], "xmp-data"),
+        "icc_profile": blob(pages[0], "icc-profile-data"),
+    }
+    frames[0].save(
+        path,
+        "AVIF",
+        save_all=True,
+        append_images=frames[1:],
+        duration=list(animation.delays_ms),
+        quality=quality,
+        subsampling="4:4:4" if quality >= _FULL_CHROMA else "4:2:0",
+        **{name: value for name, value in metadata.items() if value is not None},
+    )
+
+
+def _to_pillow(page: VipsImage) -> Image.Image:
+    eight = page if page.format == "uchar" else (page / 257).rint().cast("uchar")
+    pixels = np.asarray(eight.numpy())
+    return Image.fromarray(
+        pixels.squeeze(2) if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
+    )
+
+
 def _save_bmp(page: VipsImage, path: Path) -> None:
     """Write 8-bit gray or RGB."""
     dpi = (float(page.xres) * 25.4, float(page.yres) * 25.4)
-    pixels = np.asarray(page.numpy())
-    Image.fromarray(
-        pixels.squeeze(2) if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
-    ).save(path, "BMP", dpi=dpi)
+    _to_pillow(page).save(path, "BMP", dpi=dpi)
 
 
 def _save_heic(page: VipsImage, path: Path, quality: int | None, exif: Exif | None) -> None:

@@ -57,22 +57,29 @@ class Limits:
     pixels: int | None = None
     dtypes: tuple[str, ...] = ("uint8",)
     has_alpha: bool = True
-    has_pages: bool = False  # frames or pages
+    has_frames: bool = False  # that are played
+    has_pages: bool = False  # that are turned; frames become such where there are no frames
     has_gray: bool = True  # as such: else gray is written as equal colours
     has_icc: bool = True
 
+    def held(self, pages: int, *, is_animated: bool) -> int:
+        """How many of so many pages, or frames."""
+        return pages if self.has_pages or (self.has_frames and is_animated) else 1
+
 
 _LIMITS = {
-    PictureFormat.PNG: Limits(side_px=2**31 - 1, dtypes=("uint8", "uint16"), has_pages=True),
+    PictureFormat.PNG: Limits(side_px=2**31 - 1, dtypes=("uint8", "uint16"), has_frames=True),
     PictureFormat.JPEG: Limits(side_px=65_535, has_alpha=False),
-    PictureFormat.WEBP: Limits(side_px=16_383, has_pages=True, has_gray=False),
+    PictureFormat.WEBP: Limits(side_px=16_383, has_frames=True, has_gray=False),
     PictureFormat.TIFF: Limits(
         side_px=2**31 - 1, dtypes=("uint8", "uint16", "float32"), has_pages=True
     ),
     # libaom and libheif hold a still picture of 16,384 x 16,384 in memory at most.
-    PictureFormat.AVIF: Limits(side_px=16_384, dtypes=("uint8", "uint16"), has_gray=False),
+    PictureFormat.AVIF: Limits(
+        side_px=16_384, dtypes=("uint8", "uint16"), has_frames=True, has_gray=False
+    ),
     PictureFormat.HEIC: Limits(side_px=16_384, dtypes=("uint8", "uint16"), has_gray=False),
-    PictureFormat.GIF: Limits(side_px=65_535, has_pages=True, has_gray=False, has_icc=False),
+    PictureFormat.GIF: Limits(side_px=65_535, has_frames=True, has_gray=False, has_icc=False),
     PictureFormat.BMP: Limits(
         side_px=2**31 - 1, pixels=2**32 // 4 - 64, has_alpha=False, has_icc=False
     ),  # the file's 4 GiB
@@ -132,7 +139,13 @@ def limits_of(kind: PictureFormat) -> Limits:
 
 
 def check_target(
-    kind: PictureFormat, size: tuple[int, int], dtype: str, *, has_alpha: bool, pages: int
+    kind: PictureFormat,
+    size: tuple[int, int],
+    dtype: str,
+    *,
+    has_alpha: bool,
+    pages: int,
+    is_animated: bool = False,
 ) -> tuple[str, ...]:
     """Raise OutputError where a picture cannot be held; return notes on what it would lose.
 
@@ -152,7 +165,7 @@ def check_target(
         losses.append(f"{kind.upper()} holds no {dtype}: written with {limits.dtypes[-1]}")
     if has_alpha and not limits.has_alpha:
         losses.append(f"{kind.upper()} holds no transparency: laid on white")
-    if pages > 1 and not limits.has_pages:
+    if limits.held(pages, is_animated=is_animated) < pages:
         losses.append(f"{kind.upper()} holds one picture: only the first of {pages} is written")
     return tuple(losses)
 

@@ -21,9 +21,10 @@ from srcli.io.decoded import PIXEL_LIMIT, Decoded
 from srcli.io.metadata import Metadata
 from srcli.io.pixels import Layout, describe, normalise
 from srcli.io.profiles import IccMode
+from srcli.io.reasons import reading
 from srcli.io.rows import RowReader
 from srcli.io.spool import SpoolDtype
-from srcli.io.vips import VipsImage, reading
+from srcli.io.vips import VipsImage
 
 _HELD_BYTES = 64 << 20  # of all pages together, decoded: so much is held, not decoded again
 
@@ -119,7 +120,7 @@ class Page:
         samples = self.alpha_image()
         if samples is None:
             return None
-        with reading(self.name):
+        with reading(self.name, self._read_whole):
             statistics = samples.stats()
             return float(statistics(0, 0)[0]), float(statistics(1, 0)[0])
 
@@ -192,11 +193,14 @@ class Page:
         """A fresh image of normalised samples; a small page is decoded once and held."""
         if self._held is not None:
             return self._held
-        with reading(self.name):
+        with reading(self.name, self._read_whole):
             image = normalise(self._open_image(), self.name)
             if self._is_small:
                 image = self._held = image.copy_memory()
         return image
+
+    def _read_whole(self) -> None:
+        self._open_image().avg()
 
     @property
     def _is_never_clear(self) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pyvips
 
-from srcli.io.vips import NUMPY_DTYPE, Pixels, VipsImage, reading
+from srcli.io.reasons import reading
+from srcli.io.vips import NUMPY_DTYPE, Pixels, VipsImage
 
 
 class RowReader:
@@ -46,7 +47,7 @@ class RowReader:
         return asked
 
     def _restart(self) -> None:
-        with reading(self._name):
+        with reading(self._name, self._read_whole):
             image = self._open_image()
             self._region = pyvips.Region.new(image)
         self.height, self.width, self.bands = image.height, image.width, image.bands
@@ -55,8 +56,11 @@ class RowReader:
         self._start = 0
 
     def _fetch(self, start: int, stop: int) -> Pixels:
-        with reading(self._name):
+        with reading(self._name, self._read_whole):
             data = self._region.fetch(0, start, self.width, stop - start)
         shape = (stop - start, self.width, self.bands)
         fresh: Pixels = np.frombuffer(data, self._dtype).reshape(shape)
         return fresh
+
+    def _read_whole(self) -> None:
+        self._open_image().avg()

@@ -48,7 +48,7 @@ def save(pages: Sequence[VipsImage], path: Path, kind: PictureFormat, options: S
         case PictureFormat.GIF:
             _strip(pages, options.animation).gifsave(name, keep="all")
         case PictureFormat.AVIF:
-            _save_avif(pages[0], name, options)
+            _save_avif(pages, path, options)
         case PictureFormat.BMP | PictureFormat.HEIC:
             foreign_save.save(pages[0], path, kind, options.quality, options.exif)
         case PictureFormat.PNG | PictureFormat.OTHER:
@@ -70,10 +70,14 @@ def _save_webp(image: VipsImage, name: bytes, options: SaveOptions) -> None:
     image.webpsave(name, Q=level, lossless=is_lossless, exact=is_lossless, keep="all")
 
 
-def _save_avif(page: VipsImage, name: bytes, options: SaveOptions) -> None:
+def _save_avif(pages: Sequence[VipsImage], path: Path, options: SaveOptions) -> None:
     level = options.quality or AVIF_QUALITY
+    if options.animation is not None and len(pages) > 1:
+        foreign_save.save_avif_frames(pages, path, level, options.animation)
+        return
+    page = pages[0]
     page.heifsave(
-        name,
+        file_name(path),
         compression="av1",
         Q=level,
         lossless=level == _LOSSLESS,

@@ -7,6 +7,7 @@ library of each store, in its own environment and files; nothing here knows one.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ CONNECT_SECONDS, READ_SECONDS = 5, 60
 PAGE_OBJECTS = 1000  # S3's most
 _EXTRAS = {"s3": "s3", "gs": "gs", "az": "az", "http": "http", "https": "http"}
 _STAMPS = ("ETag", "etag", "generation", "blob_id", "md5Hash", "LastModified", "created")
+# They log what they raise as well, some with a traceback, some on every request.
+_TALKATIVE = ("gcsfs", "s3fs", "adlfs", "azure", "botocore", "aiobotocore", "google", "fsspec")
 # What the libraries of stores raise besides OSError; looked up only when one of them raised.
 _RAISED = (
     ("botocore.exceptions", "BotoCoreError"),
@@ -37,6 +40,7 @@ _RAISED = (
     ("azure.core.exceptions", "AzureError"),
     ("huggingface_hub.errors", "HfHubHTTPError"),
     ("httpx", "HTTPError"),
+    ("httpx2", "HTTPError"),
 )
 
 Info = dict[str, Any]  # as fsspec describes an object; each store has keys of its own
@@ -138,8 +142,14 @@ def _file_system(scheme: str) -> AbstractFileSystem:
             "retries": {"mode": "standard", "max_attempts": 3},
             "max_pool_connections": 64,
         }
+    for name in _TALKATIVE:
+        logging.getLogger(name).addHandler(logging.NullHandler())
     try:
         return fsspec.filesystem(scheme, **options)
+    except ValueError as error:  # of adlfs: no credentials, or such as cannot be
+        raise UsageError(
+            f"{scheme}:// cannot be used: {_first_words(error)}", hint=_credentials_hint(scheme)
+        ) from None
     except ImportError as error:
         extra = _EXTRAS.get(scheme)
         raise UsageError(
@@ -225,9 +235,9 @@ def _translated(address: Remote, kind: type[SrcliError], verb: str) -> Iterator[
 
 def _explained(address: Remote, error: Exception, verb: str) -> tuple[str, str]:
     name = type(error).__name__
-    text = " ".join(str(error).split())[:300]
-    if isinstance(error, FileNotFoundError):
-        place = address.key.partition("/")[0]
+    text = _first_words(error)
+    if isinstance(error, FileNotFoundError) or "NotFound" in name:
+        place = _container(address)
         missing = "does not exist" if verb == "read" else f"cannot be written: no {place} is there"
         return missing, "check how it is spelled, and that the bucket exists"
     if isinstance(error, PermissionError) or "Credential" in name or "Auth" in name:
@@ -235,6 +245,19 @@ def _explained(address: Remote, error: Exception, verb: str) -> tuple[str, str]:
         return reason, _credentials_hint(address.scheme)
     reason = f"cannot be reached to {verb} it: {name}: {text}"
     return reason, "check the address, the connection and the store's settings"
+
+
+def _container(address: Remote) -> str:
+    """The bucket, or the repository of a hub."""
+    parts = address.key.split("/")
+    if address.scheme != "hf":
+        return parts[0]
+    return "/".join(parts[: 3 if parts[0] in ("datasets", "spaces", "buckets") else 2])
+
+
+def _first_words(error: Exception) -> str:
+    """What it says, without what Azure says of the request."""
+    return " ".join(str(error).split())[:300].partition(" RequestId:")[0]
 
 
 def _credentials_hint(scheme: str) -> str:

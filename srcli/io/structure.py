@@ -23,6 +23,24 @@ def is_animated_png(file: BinaryIO) -> bool:
     return False
 
 
+def avif_brands(file: BinaryIO) -> list[bytes]:
+    """What an AVIF says it is, first of all, and what else: `avis` is a sequence of frames."""
+    file.seek(0)
+    size = int.from_bytes(file.read(4), "big")
+    brands = file.read(max(min(size, 256) - 4, 0))[4:]
+    return [brands[i : i + 4] for i in range(0, len(brands), 4)]
+
+
+def is_avif_sequence(file: BinaryIO) -> bool:
+    """Whether an AVIF is shown as an animation: where it says so first of all."""
+    return avif_brands(file)[:1] == [b"avis"]
+
+
+def has_hidden_frames(file: BinaryIO) -> bool:
+    """Whether an AVIF holds frames, but is shown as a still picture."""
+    return b"avis" in avif_brands(file)[1:]
+
+
 def is_lossless_webp(file: BinaryIO) -> bool:
     """Whether the pixels of a still WebP are stored without loss."""
     file.seek(12)

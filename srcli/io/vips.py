@@ -1,18 +1,15 @@
-"""The one place that meets libvips: its settings, its image type, its errors in our words."""
+"""The one place that meets libvips: its settings and its image type."""
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from srcli.errors import DiskFullError, ImageError, OutputError, SrcliError
+from srcli.errors import SrcliError
 
 try:
     import pyvips
@@ -38,61 +35,10 @@ FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 VIPS_FORMAT = {"uint8": "uchar", "uint16": "ushort", "float32": "float"}
 NUMPY_DTYPE = {"uchar": "uint8", "ushort": "uint16", "float": "float32"}
 
-_NOISE = ("unable to call", "unable to load", "unable to fetch", "unable to write", "unable to ")
-
 BLOB = pyvips.GValue.blob_type
 TEXT = pyvips.GValue.gstr_type
 WHOLE = pyvips.GValue.gint_type
 ARRAY = pyvips.GValue.array_int_type
-
-
-def explain(error: VipsError) -> str:
-    """What libvips says, in one line: no names of its operations twice, no line said twice."""
-    lines = [line.strip() for line in str(error.detail).splitlines()]
-    told = [line for line in dict.fromkeys(lines) if line and not _is_noise(line)]
-    return "; ".join(told[:2]) or "its content makes no sense"
-
-
-def _is_noise(line: str) -> bool:
-    """No reason: a name of an operation, or a question of pyvips in another thread.
-
-    All threads share one text of errors, and pyvips asks an image for `subtract` as if it were a
-    property before it takes it for an operation.
-    """
-    return line.startswith(_NOISE) or "no property named" in line
-
-
-def damaged(name: str, error: VipsError) -> ImageError:
-    """The ImageError for an input that libvips cannot read."""
-    return ImageError(
-        f"{name} cannot be read: {explain(error)}",
-        hint="the file is damaged or cut off: get it again, or open and save it elsewhere",
-    )
-
-
-@contextmanager
-def reading(name: str) -> Iterator[None]:
-    """Turn a failure of libvips in the block into an ImageError about the input `name`."""
-    try:
-        yield
-    except VipsError as error:
-        raise damaged(name, error) from error
-
-
-@contextmanager
-def writing(name: str) -> Iterator[None]:
-    """Turn a failure of libvips in the block into an OutputError or DiskFullError about `name`."""
-    try:
-        yield
-    except VipsError as error:
-        reason = explain(error)
-        if any(os.strerror(code) in reason for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)):
-            raise DiskFullError(
-                f"no space left to write {name}", hint="free some space, or write elsewhere"
-            ) from error
-        raise OutputError(
-            f"{name} cannot be written: {reason}", hint="try another format: --format png or tiff"
-        ) from error
 
 
 def block_untrusted() -> None:

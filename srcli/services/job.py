@@ -20,8 +20,8 @@ from srcli.io.encode import WriteOptions, spool_dtype, target_dtype
 from srcli.io.formats import PictureFormat, check_target, limits_of
 from srcli.io.pictures import Picture, open_picture
 from srcli.io.profiles import IccMode
+from srcli.io.reasons import reading
 from srcli.io.spool import MEMORY_LIMIT, Spool, SpoolDtype
-from srcli.io.vips import reading
 from srcli.services.depot import Slot
 from srcli.services.engine import Engine
 from srcli.services.rows import AlphaSource, ColourSource
@@ -235,10 +235,15 @@ def written_job(
     job = plan_job(engine, picture, options, kind)
     job.target = target
     job.file = slot.room_for(named) if slot is not None and named is not None else _here(target)
-    job.pages = picture.pages if limits_of(kind).has_pages else 1
+    job.pages = limits_of(kind).held(picture.pages, is_animated=picture.is_animated)
     with reading(picture.name):  # alpha is looked at, so pixels are decoded
         job.notes += check_target(
-            kind, (job.height, job.width), picture.dtype, has_alpha=job.keeps_alpha, pages=job.pages
+            kind,
+            (job.height, job.width),
+            picture.dtype,
+            has_alpha=job.keeps_alpha,
+            pages=picture.pages,
+            is_animated=picture.is_animated,
         )
         if isinstance(job.file, Path):
             check_room(job.file, job.sample_bytes, kind)

@@ -17,49 +17,21 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Self
 
 from srcli.errors import OutputError, SrcliError
 from srcli.io import stores
 from srcli.io.addresses import Address
 from srcli.services.fingerprint import Content, Settings, content_of, quick_content_of
-from srcli.services.journal_file import JOURNAL_NAME, Text, address_in, plain, text_of, translated
+from srcli.services.journal_file import JOURNAL_NAME, has_schema, translated
 from srcli.services.journal_home import Home, home_of, real_path
+from srcli.services.journal_rows import Row, Rows, Status
 
 __all__ = ["JOURNAL_NAME", "Journal", "Row", "Status", "results_in"]
-
-_KEY = "source = ? AND settings = ? AND model = ?"
-_NOW = "changed = strftime('%Y-%m-%dT%H:%M:%fZ')"
-
-Key: TypeAlias = tuple[Text, str, str]  # source, settings, model
-
-
-class Status(StrEnum):
-    """How a picture of the journal stands."""
-
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    STOPPED = "stopped"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One picture as the journal knows it."""
-
-    source: Address
-    status: Status
-    content: Content
-    output: Address | None
-    output_bytes: int | None
-    error: str | None
-    hint: str | None
-    tries: int
 
 
 class Journal:
@@ -77,10 +49,7 @@ class Journal:
         self._prepare(home_of(folder), settings, model)
         try:
             with self._safely():
-                self._database.execute(
-                    "INSERT OR IGNORE INTO settings VALUES (?, ?)",
-                    (settings.fingerprint, settings.meaning),
-                )
+                self._rows.add_settings(settings)
             self._sweep()
         except BaseException:
             self.close()
@@ -88,22 +57,34 @@ class Journal:
 
     @classmethod
     def peek(cls, folder: Address, settings: Settings, model: str) -> Self | None:
-        """An existing journal to look at, without the lock; None where there is none."""
+        """An existing journal to look at, without the lock; None where there is none.
+
+        Raises OutputError where it is damaged or made by another version.
+        """
         home = home_of(folder, read_only=True)
         if not home.exists():
             return None
         journal = cls.__new__(cls)
         journal._prepare(home, settings, model, read_only=True)
+        try:
+            with journal._safely():
+                is_whole = has_schema(journal._database, str(home))
+        except BaseException:
+            journal.close()
+            raise
+        if not is_whole:  # killed while it was made
+            journal.close()
+            return None
         return journal
 
     def _prepare(
         self, home: Home, settings: Settings, model: str, *, read_only: bool = False
     ) -> None:
         self._home, self._is_read_only = home, read_only
-        self._run = (settings.fingerprint, model)
         self._mutex = Lock()
         with translated(str(home)):
             self._database = home.open(self._mutex)
+        self._rows = Rows(self._database, home, (settings.fingerprint, model))
 
     def finished(self, source: Address, now: Content | None = None) -> Address | None:
         """The output of a source that is done, unchanged, and still there; else None.
@@ -151,20 +132,11 @@ class Journal:
                 source, output, content, may_replace=overwrite or not exists, overwrite=overwrite
             ):
                 return output
-            before = self._before(source)
+            before = self._rows.find(source)
             if before is not None and before.output != output:
                 self._delete_replaced(before)
                 before = replace(before, output_bytes=None)
-            self._database.execute(
-                "INSERT OR REPLACE INTO pictures (source, settings, model, bytes, stamp, sha256,"
-                " status, output, output_bytes, tries) VALUES (?, ?, ?, ?, ?, ?, 'running',"
-                " ?, ?, ?)",
-                (
-                    *(*self._key(source), content.bytes, content.stamp, content.sha256),
-                    *(self._home.inside(output), before and before.output_bytes),
-                    before.tries + 1 if before else 1,
-                ),
-            )
+            self._rows.begin(source, output, content, before)
         return None
 
     def done(
@@ -177,13 +149,7 @@ class Journal:
     def failed(self, source: Address, error: SrcliError) -> None:
         """The source could not be done, and why."""
         with self._safely():
-            self._database.execute(
-                "INSERT INTO pictures (source, settings, model, status, error, hint)"
-                " VALUES (?, ?, ?, 'failed', ?, ?) ON CONFLICT DO UPDATE SET"
-                " tries = tries + (status != 'running'), status = 'failed',"
-                f" error = excluded.error, hint = excluded.hint, {_NOW}",
-                (*self._key(source), plain(str(error)), plain(error.hint)),
-            )
+            self._rows.fail(source, error)
 
     def stopped(self, source: Address) -> None:
         """The source was given up because the run was ended."""
@@ -199,7 +165,7 @@ class Journal:
     def row(self, source: Address) -> Row | None:
         """What the journal knows of a source under this run's settings."""
         with self._safely():
-            return self._before(source)
+            return self._rows.find(source)
 
     def work_folder(self) -> Path | None:
         """A folder for large things on the way; removed with all that a kill left in it."""
@@ -223,10 +189,8 @@ class Journal:
     def _sweep(self) -> None:
         """Remove what a killed run left half written, and only that: it is named by a row."""
         with self._safely():
-            left = self._database.execute(
-                "SELECT output FROM pictures WHERE status = 'running' AND output IS NOT NULL"
-            ).fetchall()
-        self._home.sweep([self._home.outside(output) for (output,) in left])
+            begun = self._rows.begun()
+        self._home.sweep(begun)
 
     def _settle_owner(
         self,
@@ -241,71 +205,34 @@ class Journal:
 
         What exists is replaced only where a row says that srcli wrote it, from this picture.
         """
-        owners = self._database.execute(
-            "SELECT source, settings, model, status, sha256, output_bytes FROM pictures"
-            " WHERE output = ?",
-            (self._home.inside(output),),
-        ).fetchall()
-        key = self._key(source)
-        for path, settings, model, status, digest, size in owners:
-            is_moved = digest == content.sha256 and not _exists(address_in(path))
-            if status != Status.RUNNING and not self._has_size(output, size):
+        owners = self._rows.owners(output)
+        for owner in owners:
+            is_moved = owner.sha256 == content.sha256 and not _exists(owner.source)
+            if owner.status is not Status.RUNNING and not self._has_size(
+                output, owner.output_bytes
+            ):
                 continue  # gone, or changed by somebody since
-            if path == key[0] or is_moved:
+            if owner.key[0] == self._rows.key(source)[0] or is_moved:
                 may_replace = True
             elif not overwrite:
                 raise OutputError(
-                    f"{output} is the result of another picture, {address_in(path)}",
+                    f"{output} is the result of another picture, {owner.source}",
                     hint="choose another --suffix or --output, or use --overwrite",
                 )
-            if is_moved and (settings, model, status) == (*self._run, Status.DONE):
-                self._adopt((path, settings, model), source, content)
+            is_finished = owner.status is Status.DONE and owner.key[1:] == self._rows.run
+            if is_moved and is_finished:
+                self._rows.adopt(owner, source, content)
                 return True
         if not may_replace:
-            was_ours = any(owner[3] == Status.DONE for owner in owners)
+            was_ours = any(owner.status is Status.DONE for owner in owners)
             what = "was changed since srcli wrote it" if was_ours else "exists already"
             raise OutputError(f"{output} {what}", hint="use --overwrite to replace it")
-        self._database.execute(
-            f"DELETE FROM pictures WHERE output = ? AND NOT ({_KEY})",
-            (self._home.inside(output), *key),
-        )
+        self._rows.disown(output, but=source)
         return False
-
-    def _adopt(self, before: Key, source: Address, content: Content) -> None:
-        self._database.execute(f"DELETE FROM pictures WHERE {_KEY}", self._key(source))
-        self._database.execute(
-            f"UPDATE pictures SET source = ?, stamp = ?, {_NOW} WHERE {_KEY}",
-            (self._key(source)[0], content.stamp, *before),
-        )
-
-    def _before(self, source: Address) -> Row | None:
-        found = self._database.execute(
-            "SELECT source, status, bytes, stamp, sha256, output, output_bytes, error, hint,"
-            f" tries FROM pictures WHERE {_KEY}",
-            self._key(source),
-        ).fetchone()
-        if found is None:
-            return None
-        path, status, size, stamp, digest, output, output_bytes, error, hint, tries = found
-        return Row(
-            source=address_in(path),
-            status=Status(status),
-            content=Content(bytes=size, stamp=stamp, sha256=digest),
-            output=None if output is None else self._home.outside(output),
-            output_bytes=output_bytes,
-            error=error,
-            hint=hint,
-            tries=tries,
-        )
 
     def _change(self, change: str, *values: str | int | float | None, source: Address) -> None:
         with self._safely():
-            self._database.execute(
-                f"UPDATE pictures SET {change}, {_NOW} WHERE {_KEY}", (*values, *self._key(source))
-            )
-
-    def _key(self, source: Address) -> Key:
-        return text_of(real_path(source) if isinstance(source, Path) else source), *self._run
+            self._rows.change(change, *values, source=source)
 
     def _delete_replaced(self, before: Row) -> None:
         """A changed source may get another name (x3.1, not x2.5): its old result goes."""

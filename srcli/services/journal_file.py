@@ -71,18 +71,23 @@ def open_database(path: Path, *, is_index: bool = False) -> sqlite3.Connection:
         database.execute(f"PRAGMA journal_mode = {'MEMORY' if is_index else 'WAL'}")
         # A row must outlive a power cut, too.
         database.execute(f"PRAGMA synchronous = {'OFF' if is_index else 'FULL'}")
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version == 0:
+        if not has_schema(database, path):
             database.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
-        elif version != SCHEMA_VERSION:
-            raise OutputError(
-                f"{path} was made by another version of srcli (schema {version})",
-                hint="use that version, or --no-journal, or move the journal away",
-            )
     except BaseException:
         database.close()
         raise
     return database
+
+
+def has_schema(database: sqlite3.Connection, path: Path | str) -> bool:
+    """Whether the journal was made to its end. Raises OutputError where its schema is another."""
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version not in (0, SCHEMA_VERSION):
+        raise OutputError(
+            f"{path} was made by another version of srcli (schema {version})",
+            hint="use that version, or --no-journal, or move the journal away",
+        )
+    return bool(version)
 
 
 @contextmanager
@@ -98,7 +103,8 @@ def translated(path: Path | str) -> Iterator[None]:
             ) from error
         if primary in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
             raise OutputError(
-                f"{path} is damaged: {error}", hint="delete it: what is done will be done again"
+                f"{path} is damaged: {error}",
+                hint="delete it; --overwrite then does again what is done",
             ) from error
         if primary in (
             *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR),

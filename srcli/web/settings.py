@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from srcli.errors import UsageError
 
+KEY_VARIABLE = "SRCLI_API_KEY"
 SLOWEST_RATE = 16 << 10  # bytes a second that a client must come to once its patience is used up
 
 
@@ -71,3 +73,8 @@ class ServeSettings:
         if not self.is_local and not self.hosts:
             return True
         return self.is_local and name in ("localhost", "127.0.0.1", "::1")
+
+
+def api_key() -> str | None:
+    """The key in the environment, None where there is none."""
+    return os.environ.get(KEY_VARIABLE) or None

@@ -212,9 +212,16 @@ def test_a_journal_that_cannot_be_used_is_named(out, content, phrase):
         sqlite3.connect(out / JOURNAL_NAME).executescript("PRAGMA user_version = 99").close()
     else:
         (out / JOURNAL_NAME).write_bytes(content)
-    with pytest.raises(OutputError, match=phrase) as told:
-        Journal(out, SETTINGS, MODEL)
-    assert told.value.hint
+    for look in (Journal, Journal.peek):
+        with pytest.raises(OutputError, match=phrase) as told:
+            look(out, SETTINGS, MODEL)
+        assert told.value.hint
+
+
+def test_a_journal_whose_making_was_cut_off_is_none(out):
+    (out / JOURNAL_NAME).touch()
+    assert Journal.peek(out, SETTINGS, MODEL) is None
+    assert results_in(out) == frozenset()
 
 
 def test_a_vanished_source_is_an_error_of_that_source(out, source):

@@ -36,7 +36,7 @@ def frames_of(data):
         image.seek(index)
         frames.append(np.asarray(image.convert("RGBA")).astype(int))
         delays.append(round(image.info["duration"]))
-    return frames, delays, image.info["loop"]
+    return frames, delays, image.info.get("loop")
 
 
 @pytest.mark.parametrize("has_alpha", [False, True])
@@ -79,12 +79,29 @@ def test_frames_drawn_over_each_other_are_whole():
     np.testing.assert_array_equal(frames[1][::2, ::2, :3], np.asarray(second))
 
 
-def test_an_animated_avif_is_read_whole():
+def avif_sequence(brand=b"avis"):
     frames = [Image.fromarray(np.roll(smooth(40, 50), 9 * i, axis=1)) for i in range(3)]
-    buffer, written = io.BytesIO(), io.BytesIO()
-    frames[0].save(buffer, "AVIF", save_all=True, append_images=frames[1:], duration=70)
-    enlarge(buffer.getvalue(), written, format=PictureFormat.PNG)
-    assert frames_of(written.getvalue())[1] == [70, 70, 70]
+    buffer = io.BytesIO()
+    delays = [50, 60, 70]
+    frames[0].save(buffer, "AVIF", save_all=True, append_images=frames[1:], duration=delays)
+    data = buffer.getvalue()
+    return data[:8] + brand + data[12:]
+
+
+@pytest.mark.parametrize("kind", [PictureFormat.PNG, PictureFormat.AVIF])
+def test_an_animated_avif_keeps_its_frames_and_their_times(kind):
+    data, written = avif_sequence(), io.BytesIO()
+    enlarge(data, written, format=kind)
+    frames, delays, _ = frames_of(written.getvalue())
+    assert delays == [50, 60, 70]
+    for before, after in zip(frames_of(data)[0], frames, strict=True):
+        assert np.abs(before[..., :3].astype(int) - after[..., :3]).mean() < 2
+
+
+def test_frames_in_an_avif_that_calls_itself_still_are_announced():
+    picture = open_picture(avif_sequence(b"avif"))
+    assert (picture.pages, picture.is_animated) == (1, False)
+    assert "frames that it holds are left out" in picture.notes[0]
 
 
 def pages_of(shapes, **options):
@@ -116,6 +133,12 @@ def test_pages_into_one_picture_are_announced():
     )
     assert "only the first of 3" in written.notes[0]
     assert written.pages == 1
+
+
+@pytest.mark.parametrize("kind", [PictureFormat.WEBP, PictureFormat.PNG, PictureFormat.AVIF])
+def test_pages_are_no_frames_and_are_not_played(kind):
+    written = enlarge(pages_of([((8, 9, 3), np.uint8)] * 3), io.BytesIO(), format=kind)
+    assert "only the first of 3" in written.notes[0]
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])

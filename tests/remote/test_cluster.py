@@ -32,7 +32,7 @@ NODE = {"num_cpus": 1, "object_store_memory": 100 << 20}
 
 
 @pytest.fixture(scope="module")
-def cluster(s3_server):
+def cluster(s3_server, small_ray):
     """Two nodes of one core each, on this machine."""
     from ray.cluster_utils import Cluster
 

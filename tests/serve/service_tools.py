@@ -44,11 +44,12 @@ class Answer:
 class Client:
     """Asks a service, once for each connection."""
 
-    service: Service
+    service: Service | None  # None: in other processes
     port: int
+    patience: float = 30.0
 
     def __call__(self, path="/upscale", body=None, method=None, **headers):
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=self.patience)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
             connection.request(method or ("POST" if body is not None else "GET"), path, body, named)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # these import torch
     from srcli.services.upscale import UpscaleReport
     from srcli.services.weights import Event
 
+SMALL_MEGAPIXELS = 0.02  # a picture's files then take as long as the network
 MOST_NAMED = 20  # failed pictures in the summary; the journal has all
 
 
@@ -172,7 +173,9 @@ class UpscaleView(Observer):
         if not forecast.files:
             return
         pace = f"{forecast.rate:.3f} MP/s, measured just now"
-        render.line(f"about {duration(forecast.seconds)} at {pace}")
+        is_small = forecast.megapixels / forecast.files < SMALL_MEGAPIXELS
+        more = ", and more to read and write: they are small" if is_small else ""
+        render.line(f"about {duration(forecast.seconds)} at {pace}{more}")
         is_known = forecast.free_bytes is not None
         free = f"; {megabytes(forecast.free_bytes or 0)} are free" if is_known else ""
         render.line(f"about {megabytes(forecast.bytes)} of results{free}")
@@ -225,10 +228,12 @@ class UpscaleView(Observer):
 def megabytes(size: int) -> str:
     """A size as people say it.
 
-    >>> megabytes(12_345), megabytes(3_456_789_000)
-    ('0.01 MB', '3456.79 MB')
+    >>> megabytes(12_345), megabytes(770_000), megabytes(3_456_789_000), megabytes(52 * 10**9)
+    ('12.3 kB', '0.77 MB', '3456.79 MB', '52.0 GB')
     """
-    return f"{size / 1e6:.2f} MB"
+    if size < 100_000:
+        return f"{size / 1e3:.1f} kB"
+    return f"{size / 1e6:.2f} MB" if size < 10**10 else f"{size / 1e9:.1f} GB"
 
 
 def _introduction(job: Job, engine: Engine) -> str:
