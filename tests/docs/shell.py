@@ -25,6 +25,7 @@ OTHERS = {
     "pip",
     "python",
     "ray",
+    "serve",
     "sqlite3",
     "tensorboard",
     "torchrun",

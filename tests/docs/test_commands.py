@@ -12,7 +12,7 @@ from srcli.cli.app import app
 from srcli.cli.examples import EXAMPLES
 from srcli.cli.manual import commands
 
-LANGUAGES = {"sh", "python", "toml", "text", "json", "math", "html"}
+LANGUAGES = {"sh", "python", "toml", "text", "json", "math", "html", "yaml"}
 COMMANDS = [block for block in ALL if block.language == "sh"]
 EVERY_EXAMPLE = [(name, each.line) for name, examples in EXAMPLES.items() for each in examples]
 # What the reader has done before.

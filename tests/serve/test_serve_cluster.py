@@ -1,6 +1,7 @@
 """The service as a deployment of Ray Serve: two replicas on this machine, many clients at once."""
 
 import os
+import re
 import socket
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -79,3 +80,15 @@ def test_a_key_too_short_to_be_one_is_refused_before_anything_starts(monkeypatch
     monkeypatch.setenv("SRCLI_API_KEY", "secret")
     with pytest.raises(UsageError, match="too short"):
         app(Arguments())
+
+
+def test_the_commands_and_the_configuration_of_the_page_are_understood():
+    yaml = pytest.importorskip("yaml", reason="a configuration needs PyYAML, which ray brings")
+    page = (ROOT / "docs/how-to/serve.md").read_text("utf-8")
+    (text,) = re.findall(r"```yaml\n(.*?)```", page, re.S)
+    (application,) = yaml.safe_load(text)["applications"]
+    given = [application["args"]]
+    for line in re.findall(r"^serve run srcli\.web\.cluster:app (.*)$", page, re.M):
+        given.append(dict(each.split("=") for each in line.split()))
+    assert len(given) == 3 and all(app(Arguments(**each)) for each in given)
+    assert application["deployments"][0]["name"] == app(Arguments())._bound_deployment.name
