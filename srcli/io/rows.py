@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pyvips
 
+from srcli.errors import ImageError
 from srcli.io.reasons import reading
 from srcli.io.vips import NUMPY_DTYPE, Pixels, VipsImage
 
@@ -60,6 +61,11 @@ class RowReader:
             data = self._region.fetch(0, start, self.width, stop - start)
         shape = (stop - start, self.width, self.bands)
         fresh: Pixels = np.frombuffer(data, self._dtype).reshape(shape)
+        if self._dtype == np.float32 and np.isnan(fresh).any():
+            raise ImageError(
+                f"{self._name} holds samples that are not numbers",
+                hint="the file is damaged, or what made it failed: make it again",
+            )
         return fresh
 
     def _read_whole(self) -> None:

@@ -1,0 +1,194 @@
+"""What the torture runs share: cases tried in forked children under watch, and one line of figures.
+
+A child is forked from a process that has imported everything, so a thousand of them cost little.
+It tells its parent before and after each case; a case that takes too long, or kills the child,
+is a failure with its number, and the rest goes on in a fresh child.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from srcli.errors import SrcliError
+
+Case = TypeVar("Case")
+ADDRESS_SPACE_ROOM = 6 << 30  # over what the parent has: a hard stop far above every bound
+MOST_SHOWN = 20
+
+
+class FallenError(Exception):
+    """A case that broke the law of its run; the text says how."""
+
+
+@dataclass
+class Tally:
+    """Cases and what came of them."""
+
+    name: str
+    cases: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    most_mib: int = 0  # memory that one case took on top
+    slowest_s: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+
+    def count(self, outcome: str) -> None:
+        self.cases += 1
+        self.outcomes[outcome] += 1
+
+    def fail(self, case: object, reason: str) -> None:
+        self.cases += 1
+        self.outcomes["FAILED"] += 1
+        self.failures.append(f"{case}: {reason}")
+
+    def line(self, **more: object) -> str:
+        return json.dumps(
+            {
+                "run": self.name,
+                "cases": self.cases,
+                "failed": len(self.failures),
+                "outcomes": dict(self.outcomes.most_common()),
+                "most_mib": self.most_mib,
+                "slowest_s": round(self.slowest_s, 2),
+                "seconds": round(time.monotonic() - self.started, 1),
+                **more,
+                "failures": self.failures[:MOST_SHOWN],
+            }
+        )
+
+    def end(self, **more: object) -> int:
+        """Print the line; the exit code of the run."""
+        print(self.line(**more), flush=True)
+        return 1 if self.failures else 0
+
+
+def outcome_of(action: Callable[[], object]) -> str:
+    """`read`, or the name of the srcli error that came out. Anything else passes through."""
+    try:
+        action()
+    except SrcliError as error:
+        told = f"{error}{error.hint}"
+        if "\n" in told or not error.hint or not str(error):
+            raise FallenError(f"an error that is not one line with a hint: {told!r}") from error
+        return type(error).__name__
+    return "read"
+
+
+def in_children(
+    tally: Tally,
+    cases: Sequence[Case],
+    attempt: Callable[[Case], str],
+    *,
+    seconds: float = 10,
+    bound_mib: int = 400,
+    group: int = 50,
+) -> None:
+    """Try each case in a forked child: `attempt` returns its outcome or raises `FallenError`.
+
+    A case fails too where anything else is raised, where it takes longer than `seconds`, where it
+    takes over `bound_mib` of memory on top, or where the child dies.
+    """
+    place = 0
+    while place < len(cases):
+        place += _child(tally, cases[place : place + group], attempt, seconds, bound_mib)
+
+
+def _child(
+    tally: Tally,
+    cases: Sequence[Case],
+    attempt: Callable[[Case], str],
+    seconds: float,
+    bound_mib: int,
+) -> int:
+    """How many of the cases were dealt with before the child ended."""
+    reader, writer = os.pipe()
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        os.setsid()
+        _work(cases, attempt, writer)
+    os.close(writer)
+    done, begun, rest = 0, time.monotonic(), b""
+    fate = ""
+    while True:
+        ready, _, _ = select.select([reader], [], [], max(0.0, begun + seconds - time.monotonic()))
+        if not ready:
+            fate = f"a hang: over {seconds:g} s"
+            break
+        data = os.read(reader, 1 << 16)
+        if not data:
+            break
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            _account(tally, cases[done], json.loads(line), bound_mib, time.monotonic() - begun)
+            done, begun = done + 1, time.monotonic()
+    os.close(reader)
+    if fate:
+        os.killpg(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if done < len(cases):
+        signal_number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        tally.fail(cases[done], fate or f"the process died: signal {signal_number}, {status:#x}")
+        done += 1
+    return done
+
+
+def _work(cases: Sequence[Case], attempt: Callable[[Case], str], writer: int) -> None:
+    limit = _virtual_bytes() + ADDRESS_SPACE_ROOM
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        for case in cases:
+            before = forget_peak()
+            try:
+                record = {"outcome": attempt(case)}
+            except FallenError as fallen:
+                record = {"failure": str(fallen)}
+            except BaseException:
+                record = {"failure": traceback.format_exc(limit=-6)}
+            record["mib"] = (peak_bytes() - before) >> 20
+            os.write(writer, json.dumps(record).encode() + b"\n")
+    finally:
+        os._exit(0)
+
+
+def _account(
+    tally: Tally, case: object, record: dict[str, object], bound_mib: int, seconds: float
+) -> None:
+    mib = int(str(record["mib"]))
+    tally.most_mib, tally.slowest_s = max(tally.most_mib, mib), max(tally.slowest_s, seconds)
+    if "failure" in record:
+        tally.fail(case, str(record["failure"]))
+    elif mib > bound_mib:
+        tally.fail(case, f"took {mib} MiB on top ({record['outcome']})")
+    else:
+        tally.count(str(record["outcome"]))
+
+
+def forget_peak() -> int:
+    """Start to measure the peak of resident memory anew; what is resident now, in bytes."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return peak_bytes()
+
+
+def peak_bytes() -> int:
+    """The most memory that was resident since `forget_peak`."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) << 10
+
+
+def _virtual_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
