@@ -1,141 +1,33 @@
-"""Pickles read as inert values: what they ask for and would build, without building any of it."""
+"""The pickles of PyTorch files, read without building anything of what they describe."""
 
 from __future__ import annotations
 
 import pickletools
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from itertools import islice
-from math import prod
-from typing import IO, TypeAlias
+from typing import IO
 
-MOST_TENSORS = 20_000  # of one file; the largest networks of the field have 4,000
-MOST_OPERATIONS = 40 * MOST_TENSORS  # of one pickle: a tensor takes about 30
-LONGEST_BYTES = 64_000_000
-_DEEPEST = 64
-_MOST_SIDES = 16
-_LONGEST_SIDE = 1 << 40
-_MOST_BRANCHES = 200_000
-
-Value: TypeAlias = object
-_Dict: TypeAlias = dict[object, Value]
-
-
-class PickleError(ValueError):
-    """A pickle of anything but plain values and tensors; the text says what is wrong with it."""
-
-
-class StrangerError(PickleError):
-    """A pickle that asks for a function or a class that is no part of tensors."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"asks for {name}")
-        self.name = name
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A function or class that a pickle names; it is never looked up."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A storage that a pickle refers to: a run of numbers elsewhere in the file."""
-
-    kind: str  # the name of its class: FloatStorage, ...
-    key: str
-    numel: int
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all its numbers."""
-        return self.numel * ITEM_BYTES[self.kind]
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A tensor that a pickle would make of a storage."""
-
-    storage: Stored
-    dtype: str | None  # None: the storage's own
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-
-    @property
-    def item_bytes(self) -> int:
-        """Of one number."""
-        return ITEM_BYTES[self.storage.kind] if self.dtype is None else _item_bytes(self.dtype)
-
-    @property
-    def nbytes(self) -> int:
-        """Of all its numbers, laid out one after the other."""
-        return prod(self.size) * self.item_bytes
-
-    @property
-    def reach(self) -> int:
-        """Bytes of the storage up to its last number."""
-        if not prod(self.size):
-            return 0
-        steps = sum((n - 1) * step for n, step in zip(self.size, self.stride, strict=True))
-        return (self.offset + steps + 1) * self.item_bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """A pickle that was read: its value, and every storage and tensor in it."""
-
-    value: Value
-    storages: tuple[Stored, ...]
-    views: tuple[View, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Opaque:
-    """A plain object that holds no tensors: a set, a device, bytes."""
-
-
-_OPAQUE = Opaque()
-_MAPPINGS = {"collections.OrderedDict", "collections.Counter"}
-_PARAMETERS = {"torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"}
-_VIEWS = {"torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2"}
-_TYPED_VIEW = "torch._utils._rebuild_tensor_v3"
-_FROM_TYPE = "torch._tensor._rebuild_from_type_v2"
-_TEXTS = {"builtins.bytearray", "_codecs.encode"}
-_PLAIN_CALLS = {"builtins.set", "builtins.complex", "torch.Size", "torch.device"}
-_CALLED = {*_MAPPINGS, *_PARAMETERS, *_VIEWS, *_TEXTS, *_PLAIN_CALLS, _TYPED_VIEW, _FROM_TYPE}
-_TYPES = {"torch.Tensor", "torch.nn.parameter.Parameter"}
-ITEM_BYTES = {
-    **dict.fromkeys(("Byte", "Char", "Bool", "Untyped", "QUInt8", "QInt8"), 1),
-    **dict.fromkeys(("Short", "Half", "BFloat16"), 2),
-    **dict.fromkeys(("Int", "Float", "QInt32"), 4),
-    **dict.fromkeys(("Long", "Double", "ComplexFloat"), 8),
-    "ComplexDouble": 16,
-}
-_DTYPES = frozenset(
-    [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
-    + ["float16", "float32", "float64", "bfloat16", "complex64", "complex128", "bool"]
-    + ["float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"]
+from srcli.io.pickle_values import (
+    Opaque,
+    PickleError,
+    Plain,
+    Stored,
+    Value,
+    View,
+    called,
+    dotted,
+    fill,
+    named,
+    stored,
 )
 
-
-def _item_bytes(dtype: str) -> int:
-    """Of one number of a type as `torch.float16` or `torch.float8_e5m2`."""
-    name = dtype.removeprefix("torch.").partition("_")[0]
-    bits = int("".join(character for character in name if character.isdigit()) or 8)
-    return bits // 8
-
-
-def is_possible(shape: Sequence[int]) -> bool:
-    """Whether a tensor may have that shape, were it only empty: else torch itself overflows.
-
-    >>> is_possible((64, 3, 3, 3)), is_possible((0, 2**60)), is_possible((1,) * 100)
-    (True, False, False)
-    """
-    return len(shape) <= _MOST_SIDES and all(0 <= side < _LONGEST_SIDE for side in shape)
+LONGEST_BYTES = 64_000_000
+MOST_TENSORS = 20_000  # of one file; the largest networks of the field have 4,000
+MOST_OPERATIONS = 40 * MOST_TENSORS  # of one pickle: a tensor takes about 30
+_LOOKED_AT = 200_000  # operations, for names to tell
+_DEEPEST = 64
+_MOST_BRANCHES = 200_000
 
 
 def names_in(stream: IO[bytes]) -> Iterator[str]:
@@ -148,9 +40,9 @@ def names_in(stream: IO[bytes]) -> Iterator[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the escapes in damaged strings
         try:
-            for operation, value, _ in islice(pickletools.genops(stream), MOST_OPERATIONS):
+            for operation, value, _ in islice(pickletools.genops(stream), _LOOKED_AT):
                 if operation.name in {"GLOBAL", "INST"}:
-                    yield _dotted(str(value))
+                    yield dotted(str(value))
                 elif operation.name == "STACK_GLOBAL":
                     yield ".".join(strings.pushed[-2:])
                 else:
@@ -176,13 +68,6 @@ class _Strings:
             self.pushed.append(self._memo.get(int(str(value)), ""))
         elif isinstance(value, str):
             self.pushed.append(value)
-
-
-def is_plain(name: str) -> bool:
-    """Whether a function or class is a part of tensors, plain values and their mappings."""
-    if name in _CALLED or name in _TYPES or _storage_kind(name):
-        return True
-    return name.startswith("torch.") and name.removeprefix("torch.") in _DTYPES
 
 
 def read_plain(stream: IO[bytes]) -> Plain:
@@ -239,7 +124,7 @@ class _Machine:
         elif name in {"BINGET", "LONG_BINGET"}:
             self.stack.append(self._memo[int(str(value))])
         elif name == "GLOBAL":
-            self.stack.append(_named(_dotted(str(value))))
+            self.stack.append(named(dotted(str(value))))
         elif name in _STEPS:
             _STEPS[name](self)
         elif name != "PROTO":
@@ -279,11 +164,11 @@ class _Machine:
         target = self.stack[-1]
         if not isinstance(target, dict) or len(items) % 2:
             raise PickleError("its pickle fills what is no mapping")
-        _fill(target, zip(items[::2], items[1::2], strict=True))
+        fill(target, zip(items[::2], items[1::2], strict=True))
 
     def reduce(self) -> None:
         arguments = self.stack.pop()
-        self.stack[-1] = made = _called(self.stack[-1], arguments)
+        self.stack[-1] = made = called(self.stack[-1], arguments)
         if isinstance(made, View):
             self.views.append(made)
             if len(self.views) > MOST_TENSORS:
@@ -297,8 +182,8 @@ class _Machine:
             raise PickleError("its pickle sets attributes of objects")
 
     def persistent(self) -> None:
-        self.stack[-1] = stored = _stored(self.stack[-1])
-        self.storages.append(stored)
+        self.stack[-1] = storage = stored(self.stack[-1])
+        self.storages.append(storage)
 
 
 _LITERALS = {"BININT", "BININT1", "BININT2", "BINFLOAT", "BINUNICODE", "SHORT_BINSTRING", "LONG1"}
@@ -325,114 +210,3 @@ _STEPS: dict[str, Callable[[_Machine], None]] = {
     "BUILD": _Machine.build,
     "BINPERSID": _Machine.persistent,
 }
-
-
-def _dotted(value: str) -> str:
-    """`module name` as module.name, under the name of Python 3."""
-    return value.replace(" ", ".").replace("__builtin__.", "builtins.", 1)
-
-
-def _named(name: str) -> Named:
-    if not is_plain(name):
-        raise StrangerError(name)
-    return Named(name)
-
-
-def _storage_kind(name: str) -> str | None:
-    """`Float` of torch.FloatStorage; None for what is no storage."""
-    kind = name.rpartition(".")[2].removesuffix("Storage")
-    is_ours = name in {f"torch.{kind}Storage", f"torch.storage.{kind}Storage"}
-    return kind if is_ours and kind in ITEM_BYTES else None
-
-
-def _fill(target: _Dict, pairs: Iterator[tuple[Value, Value]]) -> None:
-    for key, value in pairs:
-        target[_key(key)] = value
-
-
-def _key(value: Value) -> object:
-    """A key as it may be hashed: a tuple of tuples of tuples could take for ever."""
-    parts = value if isinstance(value, tuple) else (value,)
-    if not all(part is None or isinstance(part, str | bytes | int | float) for part in parts):
-        raise PickleError("its pickle has keys that are no names")
-    return value
-
-
-def _called(function: Value, arguments: Value) -> Value:
-    if not isinstance(function, Named) or not isinstance(arguments, tuple):
-        raise PickleError("its pickle calls what is no function")
-    name = function.name
-    if name in _MAPPINGS:
-        return _mapping(*arguments)
-    if name in _PARAMETERS:
-        return _view_in(arguments[0])
-    if name in _VIEWS:
-        return _view(*arguments[:4], dtype=None)
-    if name == _TYPED_VIEW:
-        return _view(*arguments[:4], dtype=arguments[6])
-    if name == _FROM_TYPE:
-        return _called(arguments[0], arguments[2])
-    return _plain_call(name, arguments)
-
-
-def _plain_call(name: str, arguments: tuple[Value, ...]) -> Value:
-    """Things without tensors; a number alone would ask bytearray for that much memory."""
-    first = arguments[0] if arguments else ()
-    if name in _TEXTS and isinstance(first, str | bytes | Opaque):
-        return _OPAQUE
-    if name in _PLAIN_CALLS and all(map(_is_flat, arguments)):
-        return tuple(first) if name == "torch.Size" and isinstance(first, tuple) else _OPAQUE
-    raise PickleError(f"its pickle calls {name} in a way that no tensors need")
-
-
-def _is_flat(value: Value) -> bool:
-    items = value if isinstance(value, tuple | list) else [value]
-    return all(item is None or isinstance(item, str | bytes | int | float) for item in items)
-
-
-def _mapping(pairs: Value = None) -> _Dict:
-    made: _Dict = {}
-    if isinstance(pairs, dict):
-        made.update(pairs)
-    elif isinstance(pairs, list | tuple):
-        _fill(made, ((key, value) for key, value in map(_pair, pairs)))
-    elif pairs is not None:
-        raise PickleError("its pickle makes a mapping of something else")
-    return made
-
-
-def _pair(value: Value) -> tuple[Value, Value]:
-    if not isinstance(value, list | tuple) or len(value) != 2:
-        raise PickleError("its pickle makes a mapping of something else")
-    return value[0], value[1]
-
-
-def _view_in(value: Value) -> View:
-    if not isinstance(value, View):
-        raise PickleError("its pickle makes a parameter of what is no tensor")
-    return value
-
-
-def _view(storage: Value, offset: Value, size: Value, stride: Value, *, dtype: Value) -> View:
-    if not isinstance(storage, Stored) or not (dtype is None or isinstance(dtype, Named)):
-        raise PickleError("its pickle makes a tensor of what is no storage")
-    (start,) = _counts((offset,))
-    view = View(storage, dtype.name if dtype else None, start, _counts(size), _counts(stride))
-    if len(view.size) != len(view.stride) or view.reach > storage.nbytes:
-        raise PickleError(f"a tensor of the shape {view.size} lies outside of its numbers")
-    return view
-
-
-def _counts(value: Value) -> tuple[int, ...]:
-    if isinstance(value, tuple) and all(type(n) is int for n in value) and is_possible(value):
-        return value
-    raise PickleError("its pickle has a tensor of an impossible shape")
-
-
-def _stored(value: Value) -> Stored:
-    match value:
-        case ("storage", Named(name=name), str(key), str(), int(numel), *_):
-            kind = _storage_kind(name)
-            if kind is not None and numel >= 0:
-                return Stored(kind, key, numel)
-    raise PickleError("its pickle refers to what is no storage")

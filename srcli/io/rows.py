@@ -51,6 +51,9 @@ class RowReader:
         with reading(self._name, self._read_whole):
             image = self._open_image()
             self._region = pyvips.Region.new(image)
+        # A region of pyvips does not keep alive what its image reads: samples in memory that came
+        # from Pillow or from an array, or the bytes of a file.
+        self._image = image
         self.height, self.width, self.bands = image.height, image.width, image.bands
         self._dtype = np.dtype(NUMPY_DTYPE[image.format])
         self._window = np.empty((0, self.width, self.bands), self._dtype)

@@ -17,7 +17,8 @@ from torch import Tensor
 from srcli.errors import BadWeightsError
 from srcli.io.containers import SUPPORTED, Container, recognise
 from srcli.io.files import replacing
-from srcli.io.pickles import MOST_TENSORS, PickleError, is_possible
+from srcli.io.pickle_values import PickleError, is_possible
+from srcli.io.pickles import MOST_TENSORS
 from srcli.io.torch_files import check_torch_file, strangers
 
 StateTree: TypeAlias = "dict[str, Tensor | StateTree]"

@@ -15,11 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from srcli.io.pickle_values import PickleError, Plain, is_plain
 from srcli.io.pickles import (
     LONGEST_BYTES,
-    PickleError,
-    Plain,
-    is_plain,
+    MOST_TENSORS,
     names_in,
     read_plain,
     views_below,
@@ -39,6 +38,7 @@ _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # of files before PyTorch 1.6
 _LEGACY_PICKLES = 5  # magic number, protocol, system, object, storage keys; then raw numbers
 _MOST_COPIES = 4  # tensors may share numbers: tied layers, a state dict beside its average
 _SPARE_BYTES = 16 << 20
+_SPARE_RECORDS = 100  # besides the numbers: the pickle, the version, ...
 
 
 def check_torch_file(path: Path) -> None:
@@ -95,6 +95,8 @@ def _read_zip(path: Path) -> Plain:
 
 def _check_index(entries: list[zipfile.ZipInfo], size: int) -> None:
     """PyTorch stores its records as they are, each once: so they are mapped, and take no memory."""
+    if len(entries) > MOST_TENSORS + _SPARE_RECORDS:
+        raise PickleError(f"it holds more than {MOST_TENSORS:,} tensors")
     if any(each.compress_type != zipfile.ZIP_STORED or each.flag_bits & 1 for each in entries):
         raise PickleError("its records are compressed or locked, which PyTorch never does")
     if len({each.filename for each in entries}) < len(entries):

@@ -19,6 +19,7 @@ from srcli.models.rrdb import RRDBNet
 HALO_DEEP_PX, HALO_SHALLOW_PX, DEEP_BLOCKS = 64, 48, 12
 HALO_UNKNOWN_PX = 32
 MOST_SCALE = 16
+_LONGEST_NAME = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +126,11 @@ def build_network(state_dict: Mapping[str, Tensor]) -> Network:
     """
     if not state_dict:
         raise BadWeightsError("the file holds no tensors", hint="is it a checkpoint at all?")
+    if max(map(len, state_dict)) > _LONGEST_NAME:
+        raise BadWeightsError(
+            f"the file names tensors with more than {_LONGEST_NAME} characters",
+            hint="the file is damaged or no checkpoint of a network",
+        )
     _refuse_numbers_that_are_none(state_dict)
     network = _built(state_dict)
     if network.scale > MOST_SCALE:
