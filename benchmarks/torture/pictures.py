@@ -16,29 +16,23 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pyvips
-import torch
 import typer.main
+from command import SCALE, heard, make_weights, run
 from picture_makers import samples, spoiled
 from PIL import Image
-from safetensors.torch import save_file
 from tally import FallenError, Tally, in_children
 
-import srcli.services.batch  # noqa: F401  (imported once, before the children are forked)
 from srcli.cli import app as command_line
 from srcli.errors import SrcliError
 from srcli.io.foreign import heif_module
 from srcli.io.pictures import open_picture
-from srcli.models.compact import CompactConfig, CompactNet
 
-SCALE = 2
 MOST_PIXELS = 300_000  # what a lie about the size may cost the network in a run of thousands
 SUFFIXES = {"apng": "png", "jpeg": "jpg", "jpeg2000": "jp2"}
 ERRORS = {1: "OutputError", 2: "UsageError", 4: "ImageError", 5: "ResourceError"}
@@ -73,14 +67,6 @@ def main() -> None:
         sys.exit(tally.end(first=options.first, kinds=len(samples())))
 
 
-def make_weights(path: Path) -> Path:
-    """A network of two convolutions, as a file."""
-    torch.manual_seed(0)
-    network = CompactNet(CompactConfig(channels=4, convolutions=1, scale=SCALE))
-    save_file(network.state_dict(), path)
-    return path
-
-
 def attempt(bench: Bench, number: int) -> str:
     """Upscale the spoiled picture of that number and hold the run to the law."""
     name, data = spoiled(number)
@@ -92,9 +78,9 @@ def attempt(bench: Bench, number: int) -> str:
     folder.mkdir()
     try:
         _look_without_limit(source)
-        with _heard(bench.root) as heard:
+        with heard(bench.root) as said:
             code = _run(bench, source, folder)
-        return _judge(code, heard, folder, bench)
+        return _judge(code, said, folder, bench)
     except FallenError as fallen:
         raise FallenError(f"{name}: {fallen}") from None
     except Exception:
@@ -111,44 +97,18 @@ def _look_without_limit(source: Path) -> None:
 
 
 def _run(bench: Bench, source: Path, folder: Path) -> int:
-    arguments = ["upscale", str(source), "-m", str(bench.weights), "-d", "cpu", "--json"]
-    try:
-        command_line.main([*arguments, "-o", f"{folder}/", "--max-pixels", str(MOST_PIXELS)])
-    except SystemExit as ended:
-        return int(ended.code or 0)
-    raise FallenError("the command did not end by an exit code")
+    arguments = [str(source), "-m", str(bench.weights), "-d", "cpu", "--json", "-o", f"{folder}/"]
+    return run([*arguments, "--max-pixels", str(MOST_PIXELS)])
 
 
-@contextmanager
-def _heard(root: Path) -> Iterator[dict[str, str]]:
-    """What the process says meanwhile, from Python and from C."""
-    heard: dict[str, str] = {}
-    kept = {number: os.dup(number) for number in (1, 2)}
-    files = {number: root / f"said-{number}" for number in kept}
-    for number, file in files.items():
-        descriptor = os.open(file, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
-        os.dup2(descriptor, number)
-        os.close(descriptor)
-    try:
-        yield heard
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for number, descriptor in kept.items():
-            os.dup2(descriptor, number)
-            os.close(descriptor)
-        heard["out"] = files[1].read_text("utf-8", "replace")
-        heard["err"] = files[2].read_text("utf-8", "replace")
-
-
-def _judge(code: int, heard: dict[str, str], folder: Path, bench: Bench) -> str:
+def _judge(code: int, said: dict[str, str], folder: Path, bench: Bench) -> str:
     left = [file.name for file in folder.iterdir()]
     waste = [file.name for file in bench.temporary.iterdir()]
     try:
-        records = [json.loads(line) for line in heard["out"].splitlines()]
+        records = [json.loads(line) for line in said["out"].splitlines()]
     except json.JSONDecodeError:
         raise FallenError(f"not JSON on stdout: {heard['out'][:300]!r}") from None
-    if "Traceback" in heard["err"] or waste:
+    if "Traceback" in said["err"] or waste:
         raise FallenError(f"left behind {waste}, said {heard['err'][-600:]!r}")
     if not records or records[-1]["type"] != "summary" or records[-1]["exit_code"] != code:
         raise FallenError(f"exit code {code}, told {records[-1:]}")
@@ -160,7 +120,7 @@ def _judge(code: int, heard: dict[str, str], folder: Path, bench: Bench) -> str:
     told = next(record for record in records if record["type"] == "file")
     if not told["error"] or not told["hint"] or "\n" in told["error"]:
         raise FallenError(f"an error that is not one line with a hint: {told}")
-    return ERRORS[code] + (" (noise on stderr)" if heard["err"] else "")
+    return ERRORS[code] + (" (noise on stderr)" if said["err"] else "")
 
 
 def _check_result(folder: Path, left: list[str], records: list[dict[str, object]]) -> None:

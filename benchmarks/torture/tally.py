@@ -16,7 +16,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -26,6 +26,7 @@ from srcli.errors import SrcliError
 Case = TypeVar("Case")
 ADDRESS_SPACE_ROOM = 6 << 30  # over what the parent has: a hard stop far above every bound
 MOST_SHOWN = 20
+BUSY_MACHINE = 10
 
 
 class FallenError(Exception):
@@ -121,29 +122,51 @@ def _child(
         os.setsid()
         _work(cases, attempt, writer)
     os.close(writer)
-    done, begun, rest = 0, time.monotonic(), b""
-    fate = ""
-    while True:
-        ready, _, _ = select.select([reader], [], [], max(0.0, begun + seconds - time.monotonic()))
-        if not ready:
-            fate = f"a hang: over {seconds:g} s"
-            break
-        data = os.read(reader, 1 << 16)
-        if not data:
-            break
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            _account(tally, cases[done], json.loads(line), bound_mib, time.monotonic() - begun)
-            done, begun = done + 1, time.monotonic()
-    os.close(reader)
-    if fate:
+    done, fate = 0, ""
+    try:
+        for line, took in _lines(reader, child, seconds):
+            _account(tally, cases[done], json.loads(line), bound_mib, took)
+            done += 1
+    except TimeoutError:
+        fate = f"a hang: over {seconds:g} s"
         os.killpg(child, signal.SIGKILL)
+    os.close(reader)
     _, status = os.waitpid(child, 0)
     if done < len(cases):
-        signal_number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-        tally.fail(cases[done], fate or f"the process died: signal {signal_number}, {status:#x}")
+        tally.fail(cases[done], fate or f"the process died: {os.waitstatus_to_exitcode(status)}")
         done += 1
     return done
+
+
+def _lines(reader: int, child: int, seconds: float) -> Iterator[tuple[bytes, float]]:
+    """What the child tells of each case, and the seconds it took. Raises TimeoutError on a hang."""
+    begun, worked, rest = time.monotonic(), 0.0, b""
+    while True:
+        ready, _, _ = select.select([reader], [], [], 1.0)
+        if not ready:
+            if _is_hung(child, worked, seconds, begun):
+                raise TimeoutError
+            continue
+        data = os.read(reader, 1 << 16)
+        if not data:
+            return
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            yield line, time.monotonic() - begun
+            begun, worked = time.monotonic(), _seconds_of(child)
+
+
+def _is_hung(child: int, worked: float, seconds: float, begun: float) -> bool:
+    """Over its time of work; or, on a machine that may be busy, over ten times that of waiting."""
+    return (
+        _seconds_of(child) - worked > seconds or time.monotonic() - begun > BUSY_MACHINE * seconds
+    )
+
+
+def _seconds_of(child: int) -> float:
+    """Seconds of work that a process has done."""
+    fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _work(cases: Sequence[Case], attempt: Callable[[Case], str], writer: int) -> None:

@@ -17,7 +17,7 @@ TALL = 2500  # rows: enough that freed memory goes back to the system at once
 def test_rows_are_those_of_the_file_whatever_happens_between_them(kind):
     pixels, file = noise(TALL, 2500, 3), io.BytesIO()
     Image.fromarray(pixels).save(file, kind, **({"compress_level": 0} if kind == "PNG" else {}))
-    page = open_picture(file).page(0)
+    page = open_picture(file.getvalue()).page(0)
     del file
     for top in range(0, TALL, 500):
         rows = page.read_rows(top, top + 500)
