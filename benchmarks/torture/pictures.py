@@ -62,7 +62,11 @@ def main() -> None:
         tally = Tally("pictures")
         numbers = range(options.first, options.first + options.cases)
         in_children(
-            tally, numbers, lambda number: attempt(bench, number), bound_mib=options.bound_mib
+            tally,
+            numbers,
+            lambda number: attempt(bench, number),
+            bound_mib=options.bound_mib,
+            minutes=options.minutes,
         )
         sys.exit(tally.end(first=options.first, kinds=len(samples())))
 
@@ -155,6 +159,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=20_000)
     parser.add_argument("--from", type=int, default=0, dest="first", help="number of the first")
+    parser.add_argument("--minutes", type=float, default=600, help="then the rest is left")
     parser.add_argument("--bound-mib", type=int, default=300)
     return parser.parse_args()
 

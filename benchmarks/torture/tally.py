@@ -95,14 +95,16 @@ def in_children(
     seconds: float = 10,
     bound_mib: int = 400,
     group: int = 50,
+    minutes: float = 1e9,
 ) -> None:
     """Try each case in a forked child: `attempt` returns its outcome or raises `FallenError`.
 
     A case fails too where anything else is raised, where it takes longer than `seconds`, where it
-    takes over `bound_mib` of memory on top, or where the child dies.
+    takes over `bound_mib` of memory on top, or where the child dies. After so many `minutes` the
+    rest is left.
     """
     place = 0
-    while place < len(cases):
+    while place < len(cases) and time.monotonic() - tally.started < minutes * 60:
         place += _child(tally, cases[place : place + group], attempt, seconds, bound_mib)
 
 

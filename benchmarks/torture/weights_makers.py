@@ -585,7 +585,7 @@ def _pair(param: bytes, binary: bytes) -> Callable[[Path], None]:
 def spoiled_weights(number: int) -> tuple[str, str, bytes]:
     """A good file of some kind with random wounds: what it is, its ending, its bytes."""
     random = Random(f"weights/{number}")
-    name, suffix, data = _good()[number % len(_good())]
+    name, suffix, data = good_files()[number % len(good_files())]
     wounded = bytearray(data)
     for _ in range(random.choice((1, 1, 2, 4, 16))):
         head = random.choice((64, 600, len(wounded)))
@@ -603,7 +603,8 @@ def spoiled_weights(number: int) -> tuple[str, str, bytes]:
 _GOOD: list[tuple[str, str, bytes]] = []
 
 
-def _good() -> list[tuple[str, str, bytes]]:
+def good_files() -> list[tuple[str, str, bytes]]:
+    """What it is, its ending, its bytes: whole files of every container."""
     if not _GOOD:
         for name, state in (("rrdb", rrdb_state()), ("compact", compact_state())):
             old = io.BytesIO()

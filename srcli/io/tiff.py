@@ -118,8 +118,15 @@ class Tiff:
         size = 20 if self.is_big else 12
         if count > 4096:
             raise TiffError("a directory of too many fields")
-        entries = (self._entry(place + size * index) for index in range(count))
-        fields = {entry.tag: entry for entry in entries if entry is not None}
+        fields, left = {}, self.file.seek(0, 2)  # all values together are no more than the file
+        for index in range(count):
+            entry = self._entry(place + size * index)
+            if entry is None:
+                continue
+            left -= len(entry.data)
+            if left < 0:
+                raise TiffError("fields that lie one over the other")
+            fields[entry.tag] = entry
         return fields, place + size * count
 
     def append(self, fields: Iterable[Entry]) -> tuple[int, int]:
