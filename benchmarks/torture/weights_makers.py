@@ -335,16 +335,13 @@ def _bombs() -> dict[str, bytes]:
 
 
 def _archives() -> Iterator[Hostile]:
-    deflate = zipfile.ZIP_DEFLATED
     good = _good_pth()
-    bomb = zipped(b"\x80\x02}.", {"data/0": bytes(300 << 20)}, method=deflate)
-    yield _file("zip bomb of numbers", bomb, ".pth")
-    yield _file("zip bomb of a pickle", zipped(bytes(300 << 20), method=deflate), ".pth")
-    yield _file("zip bomb by bzip2", zipped(bytes(64 << 20), method=zipfile.ZIP_BZIP2), ".pth")
-    yield _file("zip bomb by lzma", zipped(bytes(64 << 20), method=zipfile.ZIP_LZMA), ".pth")
-    tensor = _named(_tensor(str(75 << 20), "1", numel=75 << 20))
-    record = {"data/0": bytes(300 << 20)}
-    yield _file("zip bomb that a tensor uses", zipped(tensor, record, method=deflate), ".pth")
+    record = {"data/0": b""}
+    tensor = _named(_tensor(str(25 << 20), "1", numel=25 << 20))
+    for name, method in (("deflate", 8), ("bzip2", 12), ("lzma", 14)):
+        yield _bomb(f"zip bomb of numbers by {name}", b"\x80\x02}.", record, method)
+        yield _bomb(f"zip bomb of a pickle by {name}", b"", {}, method)
+    yield _bomb("zip bomb that a tensor uses", tensor, record, zipfile.ZIP_DEFLATED)
     for part in ("data.pkl", "version", "data/0"):
         yield Hostile(f"zip with two {part}", ".pth", lambda path, part=part: _double(path, part))
     for place in range(0, 46, 2):
@@ -356,6 +353,20 @@ def _archives() -> Iterator[Hostile]:
     yield _file("zip without a pickle", zipped(b"", {}).replace(b"data.pkl", b"nope.pkl"), ".pth")
     script = zipped(b"\x80\x02}.", {"constants.pkl": b"", "code/__torch__.py": b"x"})
     yield _file("TorchScript", script, ".pt")
+
+
+BOMB_BYTES = 100 << 20
+
+
+def _bomb(name: str, data: bytes, records: dict[str, bytes], method: int) -> Hostile:
+    """An archive that unpacks to `BOMB_BYTES` of zeros: a record of it, or else the pickle."""
+
+    def write(path: Path) -> None:
+        zeros = bytes(BOMB_BYTES)
+        full = dict.fromkeys(records, zeros)
+        path.write_bytes(zipped(data if records else zeros, full, method=method))
+
+    return Hostile(name, ".pth", write)
 
 
 def _good_pth() -> bytes:
@@ -449,12 +460,22 @@ def compact_state() -> State:
 def _networks() -> Iterator[Hostile]:
     for name, change in _changes().items():
         for kind, make in (("rrdb", rrdb_state), ("compact", compact_state)):
-            state = change(dict(make()), kind)
-            yield _file(f"{kind} {name}", safetensors_bytes(state), ".safetensors")
+            yield Hostile(f"{kind} {name}", ".safetensors", _changed(change, make, kind))
             if name in ("nan", "blocks without end"):
-                yield Hostile(
-                    f"{kind} {name} pth", ".pth", lambda path, s=state: torch.save(s, path)
-                )
+                yield Hostile(f"{kind} {name} pth", ".pth", _changed(change, make, kind))
+
+
+def _changed(
+    change: Callable[[State, str], State], make: Callable[[], State], kind: str
+) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        state = change(dict(make()), kind)
+        if path.suffix == ".pth":
+            torch.save(state, path)
+        else:
+            path.write_bytes(safetensors_bytes(state))
+
+    return write
 
 
 def _changes() -> dict[str, Callable[[State, str], State]]:
