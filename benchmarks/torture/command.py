@@ -46,11 +46,14 @@ def heard(root: Path) -> Iterator[dict[str, str]]:
         descriptor = os.open(file, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
         os.dup2(descriptor, number)
         os.close(descriptor)
+    streams = sys.stdout, sys.stderr  # which may not write to 1 and 2, in a test
+    sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: PTH123, SIM115
     try:
         yield said
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+        sys.stdout, sys.stderr = streams
         for number, descriptor in kept.items():
             os.dup2(descriptor, number)
             os.close(descriptor)
