@@ -381,9 +381,7 @@ def main() -> None:
     keep = Path(options.keep)
     keep.mkdir(parents=True, exist_ok=True)
     if options.counts:
-        fuzz(
-            options.target[0], options.runs, options.memory_mib, options.counts, keep, options.files
-        )
+        fuzz(options.target[0], options, keep)
         return
     tally, covered = Tally("parsers"), {}
     for name in options.target or all_targets():
@@ -405,7 +403,8 @@ def _in_process(tally: Tally, name: str, options: argparse.Namespace) -> str:
     tally.cases += tried
     tally.outcomes.update({f"{name}: read": read, f"{name}: refused": refused})
     if ended.returncode:
-        tally.fail(name, ended.stderr[-1500:])
+        told = [line for line in ended.stderr.splitlines() if not line.startswith("INFO: ")]
+        tally.fail(name, "\n".join(told)[-1500:])
     return ended.stderr
 
 

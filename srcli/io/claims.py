@@ -46,13 +46,13 @@ def check_tiff(name: str, file: BinaryIO, size: int) -> None:
     try:
         tiff = Tiff.opened(file)
         fields, _ = tiff.read(tiff.pointer_at(tiff.first_pointer))
-        given = {tag: field.whole_numbers() for tag, field in fields.items() if tag in _NEEDED}
+        given = {tag: field.whole_number() for tag, field in fields.items() if tag in _NEEDED}
     except TiffError:  # libvips could read it: its own checks stand
         return
-    width, height = (given.get(tag, (0,))[0] for tag in (_WIDTH, _HEIGHT))
-    compression, samples = (given.get(tag, (1,))[0] for tag in (_COMPRESSION, _SAMPLES))
+    width, height = given.get(_WIDTH, 0), given.get(_HEIGHT, 0)
+    compression, samples = given.get(_COMPRESSION, 1), given.get(_SAMPLES, 1)
     most = _TIFF_MOST.get(compression)
-    bits = given.get(_BITS, (1,))[0] * samples
+    bits = given.get(_BITS, 1) * samples
     if most is not None and height * (width * bits // 8) > size * most:
         raise _bomb(name, width, height, size, "TIFF")
 

@@ -114,7 +114,7 @@ def _read(tiff: Tiff, size: int) -> Exif:
         if pointer is None:
             return {}
         try:
-            return tiff.read(pointer.whole_numbers()[0])[0]
+            return tiff.read(pointer.whole_number())[0]
         except TiffError:  # a lost branch does not cost the tree
             return {}
 
