@@ -38,6 +38,7 @@ with atheris.instrument_imports(include=["srcli.io", "srcli.models", "srcli.serv
     import srcli.io.pickle_values
     import srcli.io.pickles
     import srcli.io.profiles
+    import srcli.io.reasons
     import srcli.io.structure
     import srcli.io.tensors
     import srcli.io.tiff
@@ -204,7 +205,7 @@ class Targets:
         if profile.is_srgb or not isinstance(profile, srcli.io.profiles.MatrixProfile):
             return
         image = srcli.io.vips.from_numpy(PIXELS)
-        with srcli.io.vips.reading("fuzz"):
+        with srcli.io.reasons.reading("fuzz"):
             profile.from_srgb(profile.to_srgb(image, 255.0)).avg()
 
     def structure(self, data: bytes) -> None:

@@ -5,8 +5,8 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
 from picture_tools import noise
+from PIL import Image
 
 from srcli.io.pictures import open_picture
 
