@@ -65,7 +65,7 @@ from srcli.errors import SrcliError
 from srcli.io.profiles import ProfileError
 from srcli.io.tiff import TiffError
 
-OWN = (SrcliError, TiffError, ProfileError)
+OWN = (SrcliError, TiffError, ProfileError, PickleError)
 SECONDS = 10
 LONGEST = 1 << 16
 
