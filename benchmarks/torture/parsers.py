@@ -62,6 +62,7 @@ from tally import Tally
 from weights_makers import good_files, ncnn_pair, pickled, safetensors, zipped
 
 from srcli.errors import SrcliError
+from srcli.io.pickle_values import PickleError
 from srcli.io.profiles import ProfileError
 from srcli.io.tiff import TiffError
 
