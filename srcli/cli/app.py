@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from typing import Annotated
@@ -92,6 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
     interrupts.install()
     # What Pillow murmurs about a damaged file is said by the error of that file, if there is one.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     try:
         app(args=spellings.canonical(sys.argv[1:] if arguments is None else arguments))
     except SrcliError as failure:

@@ -18,6 +18,7 @@ from typing import TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from srcli.errors import UsageError
+from srcli.io.files import can_be
 
 OBJECT_SCHEMES = ("s3", "gs", "az", "hf", "memory")
 WEB_SCHEMES = ("http", "https")
@@ -121,10 +122,10 @@ def address_of(text: str | os.PathLike[str]) -> Address:
     """
     matched = _SCHEME.match(text) if isinstance(text, str) else None
     if matched is None:
-        return Path(text)
+        return _path(Path(text))
     scheme, rest = matched[1].lower(), matched[2]
     if scheme == "file":
-        return Path(unquote(rest.removeprefix("localhost")))
+        return _path(Path(unquote(rest.removeprefix("localhost"))))
     if scheme not in SCHEMES:
         raise UsageError(
             f"srcli knows no {scheme}:// addresses",
@@ -132,6 +133,12 @@ def address_of(text: str | os.PathLike[str]) -> Address:
         )
     _check(scheme, rest)
     return _web(scheme, rest) if scheme in WEB_SCHEMES else Remote(scheme, rest.rstrip("/"))
+
+
+def _path(path: Path) -> Path:
+    if not can_be(path):
+        raise UsageError(f"{path} can be no file: its name is too long", hint="check the path")
+    return path
 
 
 def is_remote(text: str) -> bool:

@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 
 from srcli.errors import BadWeightsError
-from srcli.io.pickles import strangers
+from srcli.io.torch_files import BAD_ARCHIVE, strangers
 
 SUPPORTED = "srcli reads .safetensors, .pth (PyTorch) and ncnn .param + .bin"
 _HEAD_BYTES = 512
@@ -67,7 +67,7 @@ def _recognise_zip(path: Path) -> Container:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name.partition("/")[2] for name in archive.namelist()]
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except BAD_ARCHIVE:
         message = f"{path} is cut short or damaged: it begins like a PyTorch file, but has no index"
         raise BadWeightsError(message, hint="download it again") from None
     if "constants.pkl" in names or any(name.startswith("code/") for name in names):

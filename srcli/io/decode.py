@@ -11,7 +11,7 @@ from typing import BinaryIO
 import pyvips
 
 from srcli.errors import ImageError
-from srcli.io import foreign
+from srcli.io import claims, foreign
 from srcli.io.decoded import PIXEL_LIMIT, Decoded, Source, check_claims
 from srcli.io.exif import exif_of_tiff
 from srcli.io.formats import HEAD_BYTES, PictureFormat, sniff
@@ -27,8 +27,6 @@ from srcli.io.structure import (
 )
 from srcli.io.tiff import TiffError
 from srcli.io.vips import VipsImage, file_name, has_field
-
-_DEFLATE_MOST = 1032  # no deflate stream unpacks to more than this many times its size
 
 _BY_PILLOW = (PictureFormat.BMP, PictureFormat.HEIC)
 # What libvips refuses of these is damaged: Pillow would show the part that is left of it.
@@ -51,10 +49,7 @@ def decode(source: Source, name: str, *, pixel_limit: int = PIXEL_LIMIT) -> Deco
         return foreign.decode(source, name, PictureFormat.HEIC, pixel_limit)
     pages = int(header.get("n-pages")) if has_field(header, "n-pages") else 1
     check_claims(name, header.width, header.height * pages, pixel_limit)
-    if kind is PictureFormat.PNG:
-        _check_deflate(source, name, header)
-    if kind is PictureFormat.GIF:
-        _check_gif(source, name)
+    _check_contents(source, kind, name, header)
     is_animated = pages > 1 and has_field(header, "delay")
     opener = _frames if is_animated else _pages
     return Decoded(
@@ -151,21 +146,23 @@ def _notes(source: Source, kind: PictureFormat, header: VipsImage) -> tuple[str,
     return ()
 
 
-def _check_deflate(source: Source, name: str, header: VipsImage) -> None:
-    bits = int(header.get("bits-per-sample")) if has_field(header, "bits-per-sample") else 8
-    least = header.height * (header.width * bits // 8)  # one channel at least
+def _check_contents(source: Source, kind: PictureFormat, name: str, header: VipsImage) -> None:
     size = len(source) if isinstance(source, bytes) else source.stat().st_size
-    if least > size * _DEFLATE_MOST:
-        raise ImageError(
-            f"{name} claims {header.width:,} x {header.height:,} pixels in {size:,} bytes, "
-            "which no PNG can hold",
-            hint="the file is damaged or made to fill the memory: get it again",
-        )
-
-
-def _check_gif(source: Source, name: str) -> None:
-    if not _has(source, is_whole_gif):
-        raise ImageError(f"{name} cannot be read: it is cut off", hint="get the file again")
+    width, height = header.width, header.height
+    match kind:
+        case PictureFormat.PNG:
+            has_bits = has_field(header, "bits-per-sample")
+            bits = int(header.get("bits-per-sample")) if has_bits else 8
+            claims.check_png(name, width, height, bits, size)
+        case PictureFormat.JPEG:
+            claims.check_jpeg(name, width, height, size)
+        case PictureFormat.TIFF:
+            with _stream(source) as file:
+                claims.check_tiff(name, file, size)
+        case PictureFormat.GIF:
+            claims.check_gif(name, width, height, size)
+            if not _has(source, is_whole_gif):
+                raise ImageError(f"{name} cannot be read: it is cut off", hint="get the file again")
 
 
 def _has(source: Source, feature: Callable[[BinaryIO], bool]) -> bool:

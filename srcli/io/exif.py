@@ -114,7 +114,7 @@ def _read(tiff: Tiff, size: int) -> Exif:
         if pointer is None:
             return {}
         try:
-            return tiff.read(pointer.whole_numbers()[0])[0]
+            return tiff.read(pointer.whole_number())[0]
         except TiffError:  # a lost branch does not cost the tree
             return {}
 
@@ -137,7 +137,19 @@ def corrected_xmp(xmp: bytes, height: int, width: int) -> bytes:
     for name, value in truth.items():
         xmp = re.sub(rb"(%s\s*=\s*[\"'])[^\"']*" % name, rb"\g<1>" + value, xmp)
         xmp = re.sub(rb"(<%s>)[^<]*" % name, rb"\g<1>" + value, xmp)
-    return re.sub(rb"<(xmp|xap):Thumbnails>.*?</\1:Thumbnails>", b"", xmp, flags=re.DOTALL)
+    for prefix in (b"xmp", b"xap"):
+        xmp = _without_elements(xmp, b"<%s:Thumbnails>" % prefix, b"</%s:Thumbnails>" % prefix)
+    return xmp
+
+
+def _without_elements(xmp: bytes, start: bytes, end: bytes) -> bytes:
+    """The packet without what lies between the marks, in one walk: a pattern would look for the
+    end again from every start that has none."""
+    kept, place = [], 0
+    while (begin := xmp.find(start, place)) >= 0 and (stop := xmp.find(end, begin)) >= 0:
+        kept.append(xmp[place:begin])
+        place = stop + len(end)
+    return b"".join([*kept, xmp[place:]])
 
 
 def iptc_records(data: bytes) -> bytes | None:
@@ -146,6 +158,8 @@ def iptc_records(data: bytes) -> bytes | None:
         return data
     place = data.find(b"8BIM")
     while 0 <= place <= len(data) - 12:
+        if place + 12 + data[place + 6] > len(data):
+            return None
         (kind,) = struct.unpack_from(">H", data, place + 4)
         name = data[place + 6] // 2 * 2 + 2  # a Pascal string, padded to an even length
         (size,) = struct.unpack_from(">I", data, place + 6 + name)

@@ -41,8 +41,10 @@ def replacing(path: Path) -> Iterator[Path]:
     >>> [file.name for file in folder.iterdir()], (folder / "a.txt").read_text()
     (['a.txt'], 'whole')
     """
-    target = path.resolve() if path.is_symlink() else path
-    if target.exists() and not target.is_file():
+    with output_errors(path):
+        target = path.resolve() if path.is_symlink() else path
+        is_other = target.exists() and not target.is_file()
+    if is_other:
         message = f"{path} is not a file that can be replaced"
         raise OutputError(message, hint="name another output file")
     token = secrets.token_hex(4)
@@ -79,6 +81,34 @@ def output_errors(
             message = f"cannot write {path}: {_REFUSED[error.errno]}"
             raise OutputError(message, hint=hint) from error
         raise
+
+
+def can_be(path: Path) -> bool:
+    """Whether the system could have something of that name: not too long, and no zero in it.
+
+    >>> can_be(Path("a.png")), can_be(Path("x" * 5000)), can_be(Path("a\\0b"))
+    (True, False, False)
+    """
+    names = []
+    try:
+        while not _is_there(path) and path.name:  # a folder that is not there refuses no name
+            names.append(path.name)
+            path = path.parent
+        for name in names:
+            _is_there(path / name)
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    except ValueError:
+        return False
+    return True
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def is_full(error: OSError) -> bool:

@@ -5,7 +5,9 @@ These are decoded whole, a frame at a time: their kinds are small, or hold small
 
 from __future__ import annotations
 
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +27,12 @@ from srcli.io.vips import BLOB, TEXT, WHOLE, Pixels, VipsImage, from_numpy
 _MODES = {"1": "L", "PA": "RGBA", "La": "LA", "RGBa": "RGBA", "RGBX": "RGB"}
 _KEPT_MODES = ("L", "LA", "RGB", "RGBA", "CMYK", "F")
 _DEFAULT_DELAY_MS = 100
+# What Pillow's decoders, and pillow-heif, end in where a file is damaged: they take its numbers as
+# they come, for indices, lengths and divisors.
+_DAMAGE = (
+    *(OSError, SyntaxError, ValueError, TypeError, EOFError, RuntimeError),
+    *(LookupError, ArithmeticError, AttributeError, struct.error, zlib.error),
+)
 
 
 def decode(
@@ -35,6 +43,8 @@ def decode(
         return _decode_heic(source, name, pixel_limit)
     with _translated(name, kind, reason), _opened(source) as image:
         frames = _frames(image)
+        if not frames:
+            raise ValueError("it holds no picture")
         check_claims(name, image.width, image.height * len(frames), pixel_limit)
         metadata = metadata_of(image)
         if len(frames) > 1:
@@ -168,9 +178,10 @@ def _translated(name: str, kind: PictureFormat, reason: str | None) -> Iterator[
         ) from error
     except UnidentifiedImageError:
         _refuse(name, kind, reason)
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's decoders raise
+    except _DAMAGE as error:
+        told = reason or " ".join(str(error).split()) or type(error).__name__
         raise ImageError(
-            f"{name} cannot be read: {reason or error}",
+            f"{name} cannot be read: {told}",
             hint="the file is damaged or cut off: get it again, or open and save it elsewhere",
         ) from error
 

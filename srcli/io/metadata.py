@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from srcli.io.exif import SHAPE_NOTE, Exif, corrected_xmp, iptc_records, photoshop_block, read_exif
 from srcli.io.formats import PictureFormat
 from srcli.io.tiff import TiffError
-from srcli.io.vips import BLOB, TEXT, WHOLE, VipsImage, blob, has_field
+from srcli.io.vips import BLOB, TEXT, WHOLE, VipsImage, blob, field_names, has_field
 
 _OWN_FIELDS = (
     "exif",
@@ -92,7 +92,7 @@ def corrected(
 def attach(image: VipsImage, metadata: Metadata, kind: PictureFormat) -> VipsImage:
     """A copy of the image that carries this metadata and no other, as `kind` of file keeps it."""
     fresh = image.copy()
-    for field in fresh.get_fields():
+    for field in field_names(fresh):
         if field.startswith(_OWN_FIELDS):
             fresh.remove(field)
     for field, data in _blobs(metadata, kind).items():
@@ -143,7 +143,7 @@ def _dpi(image: VipsImage) -> tuple[float, float] | None:
 
 def _comments(image: VipsImage) -> list[tuple[str, str]]:
     found = []
-    for field in image.get_fields():
+    for field in field_names(image.copy()):
         if field.startswith("png-comment-"):
             found.append((field.split("-", 3)[3], str(image.get(field))))
         elif field in ("gif-comment", "image-description"):

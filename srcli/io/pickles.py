@@ -1,83 +1,212 @@
-"""Which functions and classes a pickle asks for, found by reading it: nothing is ever loaded."""
+"""The pickles of PyTorch files, read without building anything of what they describe."""
 
 from __future__ import annotations
 
 import pickletools
 import warnings
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import suppress
-from io import BytesIO
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import IO
 
-_LEGACY_PICKLES = 5  # magic number, protocol, system, object, storage keys; then raw numbers
-_LONGEST_PICKLE_BYTES = 64_000_000
-_BAD_ARCHIVE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    OSError,
-    RuntimeError,
-    NotImplementedError,
-    EOFError,
+from srcli.io.pickle_values import (
+    Opaque,
+    PickleError,
+    Plain,
+    Stored,
+    Value,
+    View,
+    called,
+    dotted,
+    fill,
+    named,
+    stored,
 )
-_LAYERS = "torch.nn.modules."  # of a whole network that was pickled
+
+LONGEST_BYTES = 64_000_000
+MOST_TENSORS = 20_000  # of one file; the largest networks of the field have 4,000
+MOST_OPERATIONS = 40 * MOST_TENSORS  # of one pickle: a tensor takes about 30
+_LOOKED_AT = 200_000  # operations, for names to tell
+_DEEPEST = 64
+_MOST_BRANCHES = 200_000
 
 
-def strangers(path: Path) -> list[str]:
-    """The dotted names in a .pth file that are no part of plain tensors, in order of appearance.
-
-    Best effort on a damaged file: what can be read of it is read.
-    """
-    with path.open("rb") as file:
-        if zipfile.is_zipfile(file):
-            stream: IO[bytes] = BytesIO(_main_pickle(path))
-        else:
-            file.seek(0)
-            stream = BytesIO(file.read(_LONGEST_PICKLE_BYTES))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the escapes in damaged strings
-        asked = [name for _ in range(_LEGACY_PICKLES) for name in _globals(stream)]
-    return [name for name in dict.fromkeys(asked) if not _is_plain(name)]
-
-
-def _is_plain(name: str) -> bool:
-    if name == "collections.OrderedDict":
-        return True
-    return name.startswith("torch.") and not name.startswith(_LAYERS)
-
-
-def _main_pickle(path: Path) -> bytes:
-    with suppress(*_BAD_ARCHIVE), zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if (
-                name.endswith("data.pkl")
-                and archive.getinfo(name).file_size < _LONGEST_PICKLE_BYTES
-            ):
-                return archive.read(name)
-    return b""
-
-
-def _globals(stream: IO[bytes]) -> Iterator[str]:
-    """The globals of one pickle, as module.name.
+def names_in(stream: IO[bytes]) -> Iterator[str]:
+    """The functions and classes that one pickle asks for, as module.name; best effort on damage.
 
     Protocol 4 takes module and name from the stack: they are the last two strings that were pushed
     or recalled from the memo, because nothing else stands between in what `pickle` writes.
     """
-    memo: dict[int, str] = {}
-    strings: list[str] = []
-    with suppress(ValueError, IndexError, UnicodeDecodeError):  # damaged: keep what was found
-        for operation, value, _ in pickletools.genops(stream):
-            if operation.name in {"GLOBAL", "INST"}:
-                yield str(value).replace(" ", ".")
-            elif operation.name == "STACK_GLOBAL":
-                yield ".".join(strings[-2:])
-            elif operation.name in {"PUT", "BINPUT", "LONG_BINPUT"} and strings:
-                memo[int(value or 0)] = strings[-1]
-            elif operation.name == "MEMOIZE":
-                memo[len(memo)] = strings[-1] if strings else ""
-            elif operation.name in {"GET", "BINGET", "LONG_BINGET"}:
-                strings.append(memo.get(int(value or 0), ""))
-            elif isinstance(value, str):
-                strings.append(value)
+    strings = _Strings()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the escapes in damaged strings
+        try:
+            for operation, value, _ in islice(pickletools.genops(stream), _LOOKED_AT):
+                if operation.name in {"GLOBAL", "INST"}:
+                    yield dotted(str(value))
+                elif operation.name == "STACK_GLOBAL":
+                    yield ".".join(strings.pushed[-2:])
+                else:
+                    strings.follow(operation.name, value)
+        except (ValueError, IndexError):  # damaged: keep what was found
+            return
+
+
+class _Strings:
+    """The strings of a pickle in the order in which they are pushed."""
+
+    def __init__(self) -> None:
+        self.pushed: list[str] = []
+        self._memo: dict[int, str] = {}
+
+    def follow(self, operation: str, value: object) -> None:
+        last = self.pushed[-1] if self.pushed else ""
+        if operation in {"PUT", "BINPUT", "LONG_BINPUT"}:
+            self._memo[int(str(value))] = last
+        elif operation == "MEMOIZE":
+            self._memo[len(self._memo)] = last
+        elif operation in {"GET", "BINGET", "LONG_BINGET"}:
+            self.pushed.append(self._memo.get(int(str(value)), ""))
+        elif isinstance(value, str):
+            self.pushed.append(value)
+
+
+def read_plain(stream: IO[bytes]) -> Plain:
+    """The next pickle as dicts, lists, tuples, numbers, texts, `Stored` and `View`.
+
+    It takes the operations with which torch writes and its own reader reads, and no others.
+    Raises StrangerError for a name that is not plain, PickleError for everything else.
+    """
+    machine = _Machine()
+    try:
+        for operation, value, _ in islice(pickletools.genops(stream), MOST_OPERATIONS):
+            if operation.name == "STOP":
+                return Plain(machine.stack.pop(), tuple(machine.storages), tuple(machine.views))
+            machine.run(operation.name, value)
+    except PickleError:
+        raise
+    except (ValueError, IndexError, TypeError, KeyError, OverflowError) as error:
+        raise PickleError("its pickle is damaged") from error
+    raise PickleError(f"its pickle has more than {MOST_OPERATIONS:,} operations")
+
+
+def views_below(tree: Value) -> Iterator[View]:
+    """Every tensor in nested dicts, as often as it is reached. Raises PickleError on a tangle."""
+    count = 0
+    waiting: list[tuple[Value, int]] = [(tree, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        count += 1
+        if count > _MOST_BRANCHES or depth > _DEEPEST:
+            raise PickleError("its mappings contain each other without end")
+        if isinstance(value, View):
+            yield value
+        elif isinstance(value, dict):
+            waiting += ((each, depth + 1) for each in value.values())
+
+
+class _Machine:
+    """The stack and the memo of one pickle."""
+
+    def __init__(self) -> None:
+        self.stack: list[Value] = []
+        self._marked: list[list[Value]] = []
+        self._memo: dict[int, Value] = {}
+        self.storages: list[Stored] = []
+        self.views: list[View] = []
+
+    def run(self, name: str, value: object) -> None:
+        if name in _LITERALS:
+            self.stack.append(value)
+        elif name in _MADE:
+            self.stack.append(_MADE[name]())
+        elif name in {"BINPUT", "LONG_BINPUT"}:
+            self._memo[int(str(value))] = self.stack[-1]
+        elif name in {"BINGET", "LONG_BINGET"}:
+            self.stack.append(self._memo[int(str(value))])
+        elif name == "GLOBAL":
+            self.stack.append(named(dotted(str(value))))
+        elif name in _STEPS:
+            _STEPS[name](self)
+        elif name != "PROTO":
+            raise PickleError(f"its pickle uses {name}, which no tensors need")
+
+    def mark(self) -> None:
+        self._marked.append(self.stack)
+        self.stack = []
+
+    def _since_mark(self) -> list[Value]:
+        items, self.stack = self.stack, self._marked.pop()
+        return items
+
+    def tuple_marked(self) -> None:
+        items = self._since_mark()
+        self.stack.append(tuple(items))
+
+    def tuple_of(self, count: int) -> None:
+        items = tuple(self.stack[-count:])
+        if len(items) < count:
+            raise PickleError("its pickle is damaged")
+        self.stack[-count:] = [items]
+
+    def append(self, count: int | None) -> None:
+        items = self._since_mark() if count is None else [self.stack.pop()]
+        target = self.stack[-1]
+        if not isinstance(target, list):
+            raise PickleError("its pickle appends to what is no list")
+        target += items
+
+    def set_items(self, count: int | None) -> None:
+        if count is None:
+            items = self._since_mark()
+        else:
+            value, key = self.stack.pop(), self.stack.pop()
+            items = [key, value]
+        target = self.stack[-1]
+        if not isinstance(target, dict) or len(items) % 2:
+            raise PickleError("its pickle fills what is no mapping")
+        fill(target, zip(items[::2], items[1::2], strict=True))
+
+    def reduce(self) -> None:
+        arguments = self.stack.pop()
+        self.stack[-1] = made = called(self.stack[-1], arguments)
+        if isinstance(made, View):
+            self.views.append(made)
+            if len(self.views) > MOST_TENSORS:
+                raise PickleError(f"it holds more than {MOST_TENSORS:,} tensors")
+
+    def build(self) -> None:
+        """state_dict() carries its versions as an attribute; nothing else has a state."""
+        state, target = self.stack.pop(), self.stack[-1]
+        is_versions = isinstance(state, dict) and set(state) <= {"_metadata"}
+        if not (isinstance(target, dict) and is_versions):
+            raise PickleError("its pickle sets attributes of objects")
+
+    def persistent(self) -> None:
+        self.stack[-1] = storage = stored(self.stack[-1])
+        self.storages.append(storage)
+
+
+_LITERALS = {"BININT", "BININT1", "BININT2", "BINFLOAT", "BINUNICODE", "SHORT_BINSTRING", "LONG1"}
+_MADE: dict[str, Callable[[], Value]] = {
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_LIST": list,
+    "EMPTY_DICT": dict,
+    "EMPTY_SET": Opaque,
+}
+_STEPS: dict[str, Callable[[_Machine], None]] = {
+    "MARK": _Machine.mark,
+    "TUPLE": _Machine.tuple_marked,
+    "TUPLE1": lambda machine: machine.tuple_of(1),
+    "TUPLE2": lambda machine: machine.tuple_of(2),
+    "TUPLE3": lambda machine: machine.tuple_of(3),
+    "APPEND": lambda machine: machine.append(1),
+    "APPENDS": lambda machine: machine.append(None),
+    "SETITEM": lambda machine: machine.set_items(1),
+    "SETITEMS": lambda machine: machine.set_items(None),
+    "REDUCE": _Machine.reduce,
+    "BUILD": _Machine.build,
+    "BINPERSID": _Machine.persistent,
+}

@@ -132,7 +132,9 @@ def read_profile(icc: bytes, channels: int) -> Profile:
         if "rXYZ" in tags:
             curves = tuple(_curve(tags[f"{channel}TRC"]) for channel in "rgb")
             to_xyz = np.stack([_xyz(tags[f"{channel}XYZ"]) for channel in "rgb"], axis=1)
-            return MatrixProfile(curves, _rows(np.linalg.inv(_SRGB_TO_XYZ) @ to_xyz))
+            to_srgb = np.linalg.inv(_SRGB_TO_XYZ) @ to_xyz
+            np.linalg.inv(to_srgb)  # raises where there is no way back
+            return MatrixProfile(curves, _rows(to_srgb))
         if "A2B0" in tags and "B2A0" in tags:
             return TableProfile(icc)
     except (struct.error, KeyError, IndexError, UnicodeDecodeError, np.linalg.LinAlgError) as error:
@@ -166,7 +168,7 @@ def _curve(tag: bytes) -> Curve:
     if count == 0:
         return PowerCurve(g=1.0)
     if count == 1:
-        return PowerCurve(g=struct.unpack_from(">H", tag, 12)[0] / 256)
+        return _power(g=struct.unpack_from(">H", tag, 12)[0] / 256)
     samples = struct.unpack_from(f">{count}H", tag, 12)
     return TableCurve(tuple(sample / 65535 for sample in samples))
 
@@ -177,10 +179,19 @@ def _parametric(tag: bytes) -> PowerCurve:
     letters = names[kind].replace(" ", "")
     values = struct.unpack_from(f">{len(letters)}i", tag, 12)
     given = {letter: value / 65536 for letter, value in zip(letters, values, strict=True)}
-    if kind in (1, 2):  # these start where a x + b does; below that they are the constant e
+    if (
+        kind in (1, 2) and given["a"]
+    ):  # these start where a x + b does; below that they are the constant e
         given["d"] = -given["b"] / given["a"]
         given["f"] = given.get("e", 0.0)
-    return PowerCurve(**given)
+    return _power(**given)
+
+
+def _power(**numbers: float) -> PowerCurve:
+    curve = PowerCurve(**numbers)
+    if curve.g <= 0 or curve.a == 0:
+        raise ProfileError("its tone curves have no way back")
+    return curve
 
 
 def _apply(image: VipsImage, matrix: tuple[tuple[float, ...], ...] | None) -> VipsImage:

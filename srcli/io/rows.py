@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pyvips
 
+from srcli.errors import ImageError
 from srcli.io.reasons import reading
 from srcli.io.vips import NUMPY_DTYPE, Pixels, VipsImage
 
@@ -50,6 +51,9 @@ class RowReader:
         with reading(self._name, self._read_whole):
             image = self._open_image()
             self._region = pyvips.Region.new(image)
+        # A region of pyvips does not keep alive what its image reads: samples in memory that came
+        # from Pillow or from an array, or the bytes of a file.
+        self._image = image
         self.height, self.width, self.bands = image.height, image.width, image.bands
         self._dtype = np.dtype(NUMPY_DTYPE[image.format])
         self._window = np.empty((0, self.width, self.bands), self._dtype)
@@ -60,6 +64,11 @@ class RowReader:
             data = self._region.fetch(0, start, self.width, stop - start)
         shape = (stop - start, self.width, self.bands)
         fresh: Pixels = np.frombuffer(data, self._dtype).reshape(shape)
+        if self._dtype == np.float32 and np.isnan(fresh).any():
+            raise ImageError(
+                f"{self._name} holds samples that are not numbers",
+                hint="the file is damaged, or what made it failed: make it again",
+            )
         return fresh
 
     def _read_whole(self) -> None:

@@ -14,7 +14,7 @@ from srcli.io.formats import PictureFormat
 from srcli.io.metadata import Animation
 from srcli.io.structure import insert_jpeg_comment
 from srcli.io.tiff import Tiff, append_page
-from srcli.io.vips import ARRAY, WHOLE, VipsImage, file_name
+from srcli.io.vips import ARRAY, WHOLE, VipsImage, field_names, file_name
 
 JPEG_QUALITY, WEBP_QUALITY, AVIF_QUALITY = 95, 90, 80
 _FULL_CHROMA = 90  # from this quality on, colour is stored at full resolution
@@ -137,7 +137,7 @@ def _strip(pages: Sequence[VipsImage], animation: Animation | None) -> VipsImage
         return pages[0]
     first = pages[0]
     strip = VipsImage.arrayjoin(list(pages), across=1).copy()
-    for field in first.get_fields():
+    for field in field_names(first):
         if not strip.get_typeof(field):
             strip.set_type(first.get_typeof(field), field, first.get(field))
     strip.set_type(WHOLE, "page-height", first.height)

@@ -17,7 +17,9 @@ from torch import Tensor
 from srcli.errors import BadWeightsError
 from srcli.io.containers import SUPPORTED, Container, recognise
 from srcli.io.files import replacing
-from srcli.io.pickles import strangers
+from srcli.io.pickle_values import PickleError, is_possible
+from srcli.io.pickles import MOST_TENSORS
+from srcli.io.torch_files import check_torch_file, strangers
 
 StateTree: TypeAlias = "dict[str, Tensor | StateTree]"
 
@@ -35,6 +37,8 @@ MALFORMED = (
     OverflowError,
     struct.error,
 )
+# What safetensors ends in where a header names a type of numbers that this torch has not.
+_UNREADABLE = (AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 def read_state_dict(path: Path) -> StateTree:
@@ -86,12 +90,18 @@ def write_safetensors(
 def _read_safetensors(path: Path) -> StateTree:
     try:
         with safetensors.safe_open(path, framework="pt", device="cpu") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except safetensors.SafetensorError as error:
+            names = list(file.keys())
+            if len(names) > MOST_TENSORS:
+                raise _damaged(path, f"it holds more than {MOST_TENSORS:,} tensors")
+            if not all(is_possible(file.get_slice(name).get_shape()) for name in names):
+                raise _damaged(path, "it holds tensors of an impossible shape")
+            return {name: file.get_tensor(name) for name in names}
+    except (safetensors.SafetensorError, *_UNREADABLE) as error:
         raise _damaged(path, str(error)) from error
 
 
 def _read_torch(path: Path, *, is_mapped: bool) -> StateTree:
+    refuse_unless_plain(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter(
@@ -99,10 +109,6 @@ def _read_torch(path: Path, *, is_mapped: bool) -> StateTree:
             )  # about pickle protocols and old storages: not the user's
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped)
     except MALFORMED as error:
-        if asked := strangers(path):
-            message = f"{path} asks for {asked[0]}: refused, only tensors are ever loaded"
-            hint = "use a .safetensors of these weights, or one saved from a state_dict()"
-            raise BadWeightsError(message, hint=hint) from None
         raise _damaged(path, str(error).partition("\n")[0]) from error
     if isinstance(loaded, Tensor):
         loaded = {"tensor": loaded}
@@ -110,6 +116,18 @@ def _read_torch(path: Path, *, is_mapped: bool) -> StateTree:
     if not tree:
         raise BadWeightsError(f"{path} holds no tensors by name", hint=SUPPORTED)
     return tree
+
+
+def refuse_unless_plain(path: Path) -> None:
+    """Raise BadWeightsError where a PyTorch file is anything but tensors that lie within it."""
+    try:
+        check_torch_file(path)
+    except PickleError as problem:
+        if asked := strangers(path):
+            message = f"{path} asks for {asked[0]}: refused, only tensors are ever loaded"
+            hint = "use a .safetensors of these weights, or one saved from a state_dict()"
+            raise BadWeightsError(message, hint=hint) from None
+        raise _damaged(path, str(problem)) from problem
 
 
 def _tensors(mapping: Mapping[object, object]) -> StateTree:

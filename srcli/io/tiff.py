@@ -40,6 +40,7 @@ _KINDS = {
 }
 ASCII, SHORT, LONG, UNDEFINED, LONG8 = 2, 3, 4, 7, 16
 _MOST_BYTES = 256 << 20  # of one value: more is damage
+_FARTHEST = 1 << 62  # that a file can be sought to
 _STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
 
 
@@ -75,6 +76,12 @@ class Entry:
         if letter is None:
             raise TiffError(f"tag {self.tag} holds no whole numbers")
         return struct.unpack(f"<{self.count}{letter}", self.data)
+
+    def whole_number(self) -> int:
+        """The first of them."""
+        if not self.count:
+            raise TiffError(f"tag {self.tag} holds nothing")
+        return self.whole_numbers()[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +125,15 @@ class Tiff:
         size = 20 if self.is_big else 12
         if count > 4096:
             raise TiffError("a directory of too many fields")
-        entries = (self._entry(place + size * index) for index in range(count))
-        fields = {entry.tag: entry for entry in entries if entry is not None}
+        fields, left = {}, self.file.seek(0, 2)  # all values together are no more than the file
+        for index in range(count):
+            entry = self._entry(place + size * index)
+            if entry is None:
+                continue
+            left -= len(entry.data)
+            if left < 0:
+                raise TiffError("fields that lie one over the other")
+            fields[entry.tag] = entry
         return fields, place + size * count
 
     def append(self, fields: Iterable[Entry]) -> tuple[int, int]:
@@ -147,12 +161,12 @@ class Tiff:
 
     def _entry(self, place: int) -> Entry | None:
         self.file.seek(place)
-        raw = self.file.read(20 if self.is_big else 12)
+        length = 20 if self.is_big else 12
+        raw = self.file.read(length)
+        if len(raw) < length:
+            raise TiffError("a directory is cut off")
         form = self.order + ("HHQ" if self.is_big else "HHI")
-        try:
-            tag, kind, count = struct.unpack_from(form, raw)
-        except struct.error as error:
-            raise TiffError("a directory is cut off") from error
+        tag, kind, count = struct.unpack_from(form, raw)
         if kind not in _KINDS:
             return None
         size = _KINDS[kind][0] * count
@@ -180,8 +194,8 @@ class Tiff:
         return int(struct.unpack(self.order + letter, data)[0])
 
     def _bytes(self, offset: int, size: int) -> bytes:
-        if size > _MOST_BYTES:
-            raise TiffError("a field of impossible length")
+        if size > _MOST_BYTES or offset > _FARTHEST:
+            raise TiffError("a field of impossible length or place")
         self.file.seek(offset)
         data = self.file.read(size)
         if len(data) < size:

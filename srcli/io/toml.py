@@ -46,11 +46,18 @@ def parse_toml(text: str, kind: type[Kind], *, source: str, hint: str) -> Kind:
     Traceback (most recent call last):
     srcli.errors.ConfigError: run.toml: steps: missing; step: unknown key (did you mean steps?)
     """
+    return check(read_tables(text, source=source, hint=hint), kind, source=source, hint=hint)
+
+
+def read_tables(text: str, *, source: str, hint: str) -> dict[str, Any]:
+    """The tables of a text as they stand there. Raises ConfigError where it is no TOML."""
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{source}: {error}", hint=hint) from None
-    return check(values, kind, source=source, hint=hint)
+        return tomllib.loads(text)
+    except RecursionError:
+        problem = "arrays within arrays without end"
+    except ValueError as error:  # of TOML, or of a number with thousands of digits
+        problem = str(error)
+    raise ConfigError(f"{source}: {problem}", hint=hint)
 
 
 def check(values: dict[str, Any], kind: type[Kind], *, source: str, hint: str) -> Kind:

@@ -56,6 +56,19 @@ def has_field(image: VipsImage, field: str) -> bool:
     return bool(image.get_typeof(field))
 
 
+def field_names(image: VipsImage) -> list[str]:
+    """The names of all pieces of metadata, but for those that are no UTF-8.
+
+    A PNG names its texts in Latin-1. pyvips decodes all names strictly, and gives none where one
+    of them cannot be; such names are taken out of `image` first.
+    """
+    try:
+        return [str(name) for name in image.get_fields()]
+    except UnicodeDecodeError as error:
+        image.remove(error.object)
+        return field_names(image)
+
+
 def blob(image: VipsImage, field: str) -> bytes | None:
     """A binary piece of metadata, None where there is none."""
     return bytes(image.get(field)) if has_field(image, field) else None

@@ -34,6 +34,7 @@ WRAPPERS = (
     "generator",
 )
 DEEPEST_WRAPPING = 8  # a file may name itself as its own content
+_HALF_A_BLOCK = 15  # tensors
 PREFIXES = ("module.", "_orig_mod.", "generator.", "netG.", "net_g.")
 
 _BODY = [
@@ -137,9 +138,12 @@ def _without_prefixes(checkpoint: Mapping[str, object]) -> dict[str, Tensor]:
         for key, value in checkpoint.items()
         if isinstance(key, str) and isinstance(value, Tensor)
     }
-    for prefix in PREFIXES:
-        if tensors and all(key.startswith(prefix) for key in tensors):
-            return _without_prefixes({k.removeprefix(prefix): v for k, v in tensors.items()})
+    for _ in range(DEEPEST_WRAPPING):
+        shared = (each for each in PREFIXES if all(key.startswith(each) for key in tensors))
+        prefix = next(shared, None)
+        if prefix is None:
+            break
+        tensors = {key.removeprefix(prefix): value for key, value in tensors.items()}
     return tensors
 
 
@@ -193,6 +197,8 @@ def _read_config(tensors: Mapping[str, Tensor], dialect: Dialect) -> RRDBConfig:
     places = {int(name.split(".")[1]) for name in tensors if name.startswith("body.")}
     if places != set(range(len(places))):
         raise _misfit(dialect, "a block is missing")
+    if len(places) > len(tensors) // _HALF_A_BLOCK:
+        raise _misfit(dialect, "most of its blocks are missing")
     doublings = sum(bool(re.fullmatch(r"conv_up\d+\.weight", name)) for name in tensors)
     try:
         channels, folded = shapes["conv_first.weight"][:2]

@@ -18,6 +18,8 @@ from srcli.models.rrdb import RRDBNet
 # released weights: 64 px for 23 blocks, 48 px for 6 (docs/explanation/tiling.md).
 HALO_DEEP_PX, HALO_SHALLOW_PX, DEEP_BLOCKS = 64, 48, 12
 HALO_UNKNOWN_PX = 32
+MOST_SCALE = 16
+_LONGEST_NAME = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +126,22 @@ def build_network(state_dict: Mapping[str, Tensor]) -> Network:
     """
     if not state_dict:
         raise BadWeightsError("the file holds no tensors", hint="is it a checkpoint at all?")
-    _refuse_non_finite(state_dict)
+    if max(map(len, state_dict)) > _LONGEST_NAME:
+        raise BadWeightsError(
+            f"the file names tensors with more than {_LONGEST_NAME} characters",
+            hint="the file is damaged or no checkpoint of a network",
+        )
+    _refuse_numbers_that_are_none(state_dict)
+    network = _built(state_dict)
+    if network.scale > MOST_SCALE:
+        raise BadWeightsError(
+            f"a network that enlarges {network.scale:,} times is no network for pictures",
+            hint=f"srcli runs networks up to x{MOST_SCALE}",
+        )
+    return network
+
+
+def _built(state_dict: Mapping[str, Tensor]) -> Network:
     rrdb = recognise_rrdb(state_dict)
     if rrdb is not None:
         return wrap_rrdb(rrdb.build())
@@ -247,9 +264,10 @@ def _check_channels(taken: int, given: int) -> None:
         )
 
 
-def _refuse_non_finite(state_dict: Mapping[str, Tensor]) -> None:
+def _refuse_numbers_that_are_none(state_dict: Mapping[str, Tensor]) -> None:
     for name, tensor in state_dict.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        # As fp32, in which the network runs: what is finite in fp64 may be too large for it.
+        if tensor.is_complex() or not torch.isfinite(tensor.float()).all():
             raise BadWeightsError(
                 f"the weights hold values that are not numbers ({name})",
                 hint="the training of this file diverged; use an earlier checkpoint",

@@ -94,13 +94,16 @@ def _column(manifest: Address, names: list[str]) -> str:
 
 def _addresses(manifest: Address, lines: Iterable[str]) -> Iterator[Address]:
     for number, text in enumerate(lines, 1):
-        if not is_remote(text) and not text.startswith("file:"):
-            yield manifest.parent / text
-            continue
+        is_below = not is_remote(text) and not text.startswith("file:")
         try:
-            yield address_of(text)
+            yield _below(manifest, text) if is_below else address_of(text)
         except SrcliError as error:
             raise ImageError(f"{manifest}, entry {number}: {error}", hint=error.hint) from None
+
+
+def _below(manifest: Address, text: str) -> Address:
+    folder = manifest.parent
+    return folder / text if isinstance(folder, Remote) else address_of(folder / text)
 
 
 def _store_of(address: Address) -> str:

@@ -11,6 +11,7 @@ from typing import BinaryIO, TypeAlias
 from srcli.errors import DiskFullError, OutputError, UsageError
 from srcli.io import stores
 from srcli.io.addresses import Address, Remote, address_of, is_remote
+from srcli.io.files import can_be
 from srcli.io.formats import PictureFormat, format_of_name
 
 
@@ -121,6 +122,11 @@ def check_room(target: Path, sample_bytes: int, kind: PictureFormat) -> None:
 def check_place(source: Address | None, target: Address, *, overwrite: bool) -> None:
     """Raise OutputError when the file cannot or must not be written."""
     if isinstance(target, Path):
+        if not can_be(target):
+            raise OutputError(
+                f"{target.name} is too long a name for the file system",
+                hint="give a shorter one with --output or --suffix",
+            )
         _check_path(source if isinstance(source, Path) else None, target, overwrite)
         return
     if source == target:

@@ -1,0 +1,67 @@
+"""What the header of a picture claims, against what its bytes can hold at the very most.
+
+A hundred bytes can claim gigapixels, and decoders take the memory for them before they find that
+nothing follows. Each kind of compression has a most that a byte can stand for.
+"""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from srcli.errors import ImageError
+from srcli.io.tiff import Tiff, TiffError
+
+_DEFLATE_MOST = 1032  # no deflate stream unpacks to more than this many times its size
+# A block of 64 pixels takes a bit at least, and colour has a block of its own. But arithmetic
+# coding, which hardly anybody writes, may take less.
+_JPEG_MOST = 512  # pixels of a byte
+# Codes of 12 bits stand for strings of up to 4,094 pixels, and the strings have to grow first.
+_GIF_MOST = 2730
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES = 256, 257, 258, 259, 277
+# Bytes of samples that a byte of a TIFF may stand for, by the number of its compression; of others
+# (fax, JPEG 2000, ...) nobody can say.
+_TIFF_MOST = {1: 1, 5: 2730, 8: _DEFLATE_MOST, 32946: _DEFLATE_MOST, 32773: 64}
+
+
+def check_png(name: str, width: int, height: int, bits: int, size: int) -> None:
+    """Raise ImageError where no PNG of `size` bytes can hold so much."""
+    if height * (width * bits // 8) > size * _DEFLATE_MOST:  # one channel at least
+        raise _bomb(name, width, height, size, "PNG")
+
+
+def check_jpeg(name: str, width: int, height: int, size: int) -> None:
+    """Raise ImageError where no JPEG of `size` bytes can hold so much."""
+    if width * height > size * _JPEG_MOST:
+        raise _bomb(name, width, height, size, "JPEG")
+
+
+def check_gif(name: str, width: int, height: int, size: int) -> None:
+    """Raise ImageError where no GIF of `size` bytes can paint its canvas once."""
+    if width * height > size * _GIF_MOST:
+        raise _bomb(name, width, height, size, "GIF")
+
+
+def check_tiff(name: str, file: BinaryIO, size: int) -> None:
+    """Raise ImageError where the first page of a TIFF of `size` bytes claims more than it holds."""
+    try:
+        tiff = Tiff.opened(file)
+        fields, _ = tiff.read(tiff.pointer_at(tiff.first_pointer))
+        given = {tag: field.whole_number() for tag, field in fields.items() if tag in _NEEDED}
+    except TiffError:  # libvips could read it: its own checks stand
+        return
+    width, height = given.get(_WIDTH, 0), given.get(_HEIGHT, 0)
+    compression, samples = given.get(_COMPRESSION, 1), given.get(_SAMPLES, 1)
+    most = _TIFF_MOST.get(compression)
+    bits = given.get(_BITS, 1) * samples
+    if most is not None and height * (width * bits // 8) > size * most:
+        raise _bomb(name, width, height, size, "TIFF")
+
+
+_NEEDED = {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES}
+
+
+def _bomb(name: str, width: int, height: int, size: int, kind: str) -> ImageError:
+    return ImageError(
+        f"{name} claims {width:,} x {height:,} pixels in {size:,} bytes, which no {kind} can hold",
+        hint="the file is damaged or made to fill the memory: get it again",
+    )

@@ -1,0 +1,109 @@
+"""The torture runs of benchmarks/torture in short: pictures, names, weights and parsers."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+TORTURE = Path(__file__).parents[2] / "benchmarks/torture"
+sys.path.insert(0, str(TORTURE))
+
+import command  # noqa: E402
+import names  # noqa: E402
+import picture_makers  # noqa: E402
+import pictures  # noqa: E402
+import tally  # noqa: E402
+import typer.main  # noqa: E402
+import weights  # noqa: E402
+import weights_makers  # noqa: E402
+
+from srcli.cli import app as command_line  # noqa: E402
+from srcli.errors import BadWeightsError, ImageError  # noqa: E402
+from srcli.io.foreign import heif_module  # noqa: E402
+from srcli.io.pictures import open_picture  # noqa: E402
+from srcli.io.tensors import read_state_dict  # noqa: E402
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    monkeypatch.setattr(command_line, "app", typer.main.get_command(command_line.app))
+    heif_module().register_heif_opener()
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    return pictures.Bench(tmp_path, command.make_weights(tmp_path / "tiny.safetensors"))
+
+
+# Numbers of pictures that fell once, and one of each other kind of wound.
+FALLEN = (36, 44, 505, 724, 908)
+
+
+@pytest.mark.parametrize("number", [*FALLEN, *range(2000, 2030)])
+def test_a_spoiled_picture_is_enlarged_or_refused_and_leaves_nothing(bench, number):
+    assert pictures.attempt(bench, number)
+
+
+def test_spoiled_pictures_are_the_same_every_time():
+    assert picture_makers.spoiled(77) == picture_makers.spoiled(77)
+    assert len({picture_makers.spoiled(number)[1] for number in range(100)}) > 95
+
+
+@pytest.mark.parametrize("stem", [*names.TELLING[5:8], b"\xff\xfe", b"--overwrite", b"z" * 251])
+@pytest.mark.parametrize("way", names.WAYS, ids=lambda way: way.__name__)
+def test_a_name_of_any_bytes_is_a_name(bench, stem, way, monkeypatch):
+    monkeypatch.chdir(bench.root)
+    assert names.attempt(bench.root, bench.weights, names.Name(stem), way)
+
+
+SLOW = ("without end", "marks", "lists in lists", "bomb", "a million", "99,999,999")
+
+
+def test_hostile_weights_are_refused_and_run_nothing(tmp_path, monkeypatch):
+    canary = tmp_path / "canary"
+    every = weights_makers.all_hostile(canary)
+    calls = [one for one in every if "protocol" in one.name][::25]
+    others = [one for one in every if "protocol" not in one.name]
+    quick = [one for one in others if not any(word in one.name for word in SLOW)]
+    assert len(calls) > 60 and len(quick) > 200
+    for hostile in calls + quick:
+        assert weights.refuse(tmp_path, canary, hostile)
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_wounded_weights_are_refused_or_finite(tmp_path, number):
+    assert weights.survive(tmp_path, number)
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    path = tmp_path / "bomb.pth"
+    data = weights_makers.zipped(b"\x80\x02}.", {"data/0": bytes(32 << 20)}, method=8)
+    path.write_bytes(data)
+    before = tally.forget_peak()
+    with pytest.raises(BadWeightsError, match="compressed"):
+        read_state_dict(path)
+    assert tally.peak_bytes() - before < 16 << 20
+
+
+def test_a_tiff_that_claims_what_its_bytes_cannot_hold_takes_no_memory():
+    _, data = picture_makers.spoiled(908)
+    before = tally.forget_peak()
+    with pytest.raises(ImageError, match="which no TIFF can hold"):
+        open_picture(data).page(0).read_rows(0, 16)
+    assert tally.peak_bytes() - before < 16 << 20
+
+
+def test_a_child_that_hangs_dies_or_raises_is_counted_as_a_failure():
+    def attempt(case):
+        return {
+            "dies": lambda: os.kill(os.getpid(), 9),
+            "raises": lambda: 1 / 0,
+            "waits": lambda: __import__("time").sleep(60),
+            "takes": lambda: "much" if bytearray(b"x") * (80 << 20) else "",
+            "reads": lambda: "read",
+        }[case]()
+
+    counted = tally.Tally("test")
+    cases = ["reads", "dies", "raises", "waits", "takes", "reads"]
+    tally.in_children(counted, cases, attempt, seconds=0.1, bound_mib=40)
+    assert counted.outcomes == {"read": 2, "FAILED": 4}
+    assert [failure.partition(":")[0] for failure in counted.failures] == cases[1:5]
