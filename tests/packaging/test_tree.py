@@ -29,7 +29,7 @@ NOBODYS = re.compile(  # reserved for examples (RFC 2606), without a dot, or thi
 )
 ADDRESS = re.compile(r"https?://(?:[^/\s@]*@)?([A-Za-z0-9.-]+)")
 FOLDERS = re.compile(
-    r"(?<![\w.])(/root|/home/\w+|/Users/\w+|/opt/\w+|/work|/mnt/\w+|[A-Z]:\\+Users)(?![\w-])"
+    r"(?<![\w.])(/(root|work|home/\w+|Users/\w+|opt/\w+|mnt/\w+)|[A-Z]:\\+Users)(?![\w-])"
 )
 SECRETS = {
     "private key": r"-----BEGIN [A-Z ]*PRIVATE KEY",

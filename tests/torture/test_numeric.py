@@ -44,7 +44,7 @@ def test_the_page_states_a_bound_for_every_trial():
     assert set(numeric_plans.bounds()) == expected
 
 
-@pytest.mark.parametrize("plan", ["whole", "stream", "tiles", "tta, tiles"])
+@pytest.mark.parametrize("plan", ["whole", "stream", "tiles"])
 @pytest.mark.parametrize("precision", numeric_plans.PRECISIONS)
 @pytest.mark.parametrize("fault", numeric_faults.FAULTS)
 def test_a_poisoned_network_never_reaches_a_picture(swift, fault, precision, plan, tmp_path):
