@@ -2,10 +2,11 @@
 
     python benchmarks/torture/portability.py --folder DIR [--python PATH]... [--keep]
 
-For each interpreter (this one if none is named) two environments are made by uv, of the newest
-and one with the oldest versions that pyproject.toml allows; the wheel is installed there, and the
-tests that decide are run on it: tests/inference, models, cli and pictures. With the newest versions
-it is also started in every place of surroundings.py. An environment takes 7 GB while it is there.
+For each interpreter (this one if none is named) uv makes three environments: of the newest and of
+the oldest versions that pyproject.toml allows, and of the oldest without any extra, which would ask
+for newer ones. The wheel is installed there. In the first two the tests that decide are run on it:
+tests/inference, models, cli and pictures. In the first and the third it is started in every place
+of surroundings.py. An environment takes 7 GB while it is there.
 Ends with 0 if nothing failed.
 """
 
@@ -22,7 +23,7 @@ from pathlib import Path
 from surroundings import ROOT, run_all
 
 PARTS = ("tests/inference", "tests/models", "tests/cli", "tests/pictures")
-RESOLUTIONS = {"newest": "highest", "oldest": "lowest-direct"}
+RESOLUTIONS = {"newest": "highest", "oldest": "lowest-direct", "oldest, bare": "lowest-direct"}
 FACTS = """
 import platform, torch
 from srcli.io.vips import libvips_version
@@ -51,7 +52,7 @@ def main() -> int:
     is_right = True
     for python in options.python or [sys.executable]:
         for name in RESOLUTIONS:
-            place = options.folder / f"{Path(python).name}-{name}"
+            place = options.folder / f"{Path(python).name}-{name.replace(', ', '-')}"
             for row in _environment(python, name, wheel, place, options.part or PARTS):
                 sys.stdout.write(f"| {' | '.join(row.cells)} |\n")
                 sys.stdout.flush()
@@ -75,18 +76,19 @@ def _environment(
     interpreter = place / "bin" / "python"
     made = _run("uv", "venv", "--quiet", "--clear", "--python", python, str(place))
     if made.returncode == 0:
-        wanted = ["--resolution", RESOLUTIONS[name], f"srcli[test] @ {wheel.absolute().as_uri()}"]
+        package = "srcli" if name == "oldest, bare" else "srcli[test]"
+        wanted = ["--resolution", RESOLUTIONS[name], f"{package} @ {wheel.absolute().as_uri()}"]
         made = _run("uv", "pip", "install", "--quiet", "--python", str(interpreter), *wanted)
     if made.returncode != 0:
         yield Row((name, python, "installing", made.stderr.strip()[-300:]), False)
         return
     facts = ", ".join(_run(str(interpreter), "-c", FACTS, cwd=place).stdout.split())
-    for part in parts:
+    for part in () if name == "oldest, bare" else parts:
         # Not `python -m pytest`, which would find the package of the checkout first.
         done = _run(str(place / "bin" / "pytest"), "-q", "-p", "no:cacheprovider", part)
         told = (done.stdout.strip().splitlines() or [done.stderr.strip()[-200:]])[-1].strip("= ")
         yield Row((name, facts, part, told), done.returncode == 0)
-    if name == "newest":
+    if name != "oldest":
         outcomes = list(run_all((str(interpreter),)))
         faults = [f"{each.surrounding.name}: {each.fault}" for each in outcomes if each.fault]
         told = "; ".join(faults) or "all as promised"
