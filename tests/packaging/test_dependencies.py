@@ -16,7 +16,9 @@ LISTED = {
     (extra.replace("srcli", ""), name, bounds): told for extra, name, bounds, told in ROWS[2:]
 }
 # Numbered by date, or never numbered on: no number says what will break.
-UNBOUNDED = {"fsspec", "s3fs", "gcsfs", "adlfs", "ncnn", "pnnx", "tifffile", "types-psutil"}
+UNBOUNDED = {"fsspec", "s3fs", "gcsfs", "adlfs", "ncnn", "pnnx", "tifffile", "types-psutil"} | {
+    "gcp-storage-emulator"
+}
 # Of what srcli itself needs. Copyleft may only come with an extra that says so on the page.
 FREE = {"Apache-2.0", "BSD", "BSL-1.0", "CC0", "ISC", "MIT", "MIT-CMU", "MPL-2.0", "PSF", "Zlib"}
 
