@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import sys
 import warnings
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,7 +35,10 @@ from srcli.cli.examples import epilog
 from srcli.cli.interrupts import INTERRUPTED, Interrupted
 from srcli.cli.manual import commands
 from srcli.cli.roff import roff
-from srcli.errors import SrcliError
+from srcli.errors import DiskFullError, SrcliError, UsageError
+from srcli.io.files import is_full
+
+LEAST_COLUMNS = 72  # of help
 
 app = typer.Typer(
     name="srcli",
@@ -88,17 +95,54 @@ app.command(epilog=epilog("bench"))(bench.bench)
 app.command(epilog=epilog("export"))(export.export)
 
 
+def _check_place() -> None:
+    """Raise UsageError in a folder that was deleted: torch's libraries would end the program."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        message = "the folder that this was started in is no longer there"
+        raise UsageError(message, hint="cd to another one") from None
+
+
+def _open_streams() -> None:
+    """Where a stream was closed before the start, let what is written to it vanish."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
+def _widen() -> None:
+    """Let help be this wide on narrower terminals, which break its lines: else it cuts options."""
+    if shutil.get_terminal_size().columns < LEAST_COLUMNS:
+        os.environ.setdefault("TERMINAL_WIDTH", str(LEAST_COLUMNS))
+
+
+def _silence() -> None:
+    """Let what is still to be written to stdout vanish, or Python fails again when it ends."""
+    with suppress(OSError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123, a device
+        os.dup2(nowhere.fileno(), 1)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line. A SrcliError becomes a message and an exit code; a bug stays a bug."""
     interrupts.install()
+    _open_streams()
+    _widen()
     # What Pillow murmurs about a damaged file is said by the error of that file, if there is one.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
     try:
+        _check_place()
         app(args=spellings.canonical(sys.argv[1:] if arguments is None else arguments))
     except SrcliError as failure:
         render.error(failure)
         raise SystemExit(failure.exit_code) from failure
+    except OSError as failure:
+        if failure.filename is not None or not is_full(failure):
+            raise
+        _silence()
+        render.error(DiskFullError("no space left where the output goes", hint="free some space"))
+        raise SystemExit(DiskFullError.exit_code) from None
     except Interrupted:
         render.interrupted()
         raise SystemExit(INTERRUPTED) from None

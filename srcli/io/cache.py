@@ -25,7 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from srcli.errors import BadWeightsError, DiskFullError, OutputError
 from srcli.io.catalogue import WantedFile
-from srcli.io.files import output_errors, replacing
+from srcli.io.files import expanded, output_errors, replacing
 
 _HINT = "set SRCLI_HOME to a folder that you may write"
 _SPARE_BYTES = 16_000_000  # left free on the disk for everybody else
@@ -34,7 +34,12 @@ _SPARE_BYTES = 16_000_000  # left free on the disk for everybody else
 def cache_root() -> Path:
     """`$SRCLI_HOME`, else the cache folder of the platform."""
     home = os.environ.get("SRCLI_HOME")
-    return Path(home).expanduser() if home else platformdirs.user_cache_path("srcli", False)
+    if home:
+        return expanded(Path(home))
+    try:
+        return platformdirs.user_cache_path("srcli", False)
+    except RuntimeError:  # a user without a home, of whom older versions say ~/.cache
+        return Path("~", ".cache", "srcli")
 
 
 def sha256(path: Path) -> str:
@@ -72,7 +77,7 @@ class Cache:
 
     def holds(self, wanted: WantedFile) -> bool:
         """Whether a file of that digest is there; its content is not looked at."""
-        return wanted.sha256 is not None and self.blob(wanted).is_file()
+        return wanted.sha256 is not None and _is_there(self.blob(wanted))
 
     def find(self, wanted: WantedFile, *, is_thorough: bool = False) -> Path | None:
         """The file, or None. A damaged one is never returned: it raises BadWeightsError.
@@ -116,7 +121,7 @@ class Cache:
 
     def blobs(self) -> list[Path]:
         """Every whole file in the cache, whoever needs it."""
-        return sorted(path for path in (self.root / "blobs").glob("*") if path.name[0] != ".")
+        return [path for path in _matching(self.root / "blobs", "*") if path.name[0] != "."]
 
     def remove(self, wanted: WantedFile) -> int:
         """Remove a file if it is there; the bytes freed on the disk."""
@@ -165,7 +170,7 @@ class Cache:
     def records(self) -> dict[str, Record]:
         """What was imported, trusted or cut from a larger file, by name."""
         folder = self.root / "names"
-        found = (_read_record(path) for path in sorted(folder.glob("*.json")))
+        found = (_read_record(path) for path in _matching(folder, "*.json"))
         return {record.name: record for record in found}
 
     def write_record(self, record: Record) -> None:
@@ -178,7 +183,7 @@ class Cache:
     def is_first_notice(self, name: str) -> bool:
         """Whether this is the first call for `name`; remembered if the cache can be written."""
         path = self.root / "notices" / name
-        if path.exists():
+        if _is_there(path):
             return False
         with suppress(OutputError, DiskFullError):
             self._make_folder(path.parent)
@@ -198,9 +203,23 @@ class Cache:
             partial.write_text(json.dumps(content))
 
     def _make_folder(self, folder: Path) -> None:
+        if self.root.parts[0].startswith("~"):  # nobody knows whose: not to be made as it is named
+            raise OutputError("there is no home folder to keep weights in", hint=_HINT)
         parents = (*folder.parents, folder)
         with output_errors(self.root, *parents, hint=_HINT):
             folder.mkdir(parents=True, exist_ok=True)
+
+
+def _is_there(path: Path) -> bool:
+    """Unlike Path.is_file, False in a folder that may not be looked into: another user's home."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    try:
+        return sorted(folder.glob(pattern))
+    except PermissionError:  # before Python 3.13, which finds nothing there
+        return []
 
 
 def _linked(path: Path, blob: Path) -> bool:

@@ -8,8 +8,6 @@ from dataclasses import replace
 from io import BytesIO
 from typing import BinaryIO
 
-import pyvips
-
 from srcli.errors import ImageError
 from srcli.io import claims, foreign
 from srcli.io.decoded import PIXEL_LIMIT, Decoded, Source, check_claims
@@ -26,7 +24,7 @@ from srcli.io.structure import (
     jpeg_comments,
 )
 from srcli.io.tiff import TiffError
-from srcli.io.vips import VipsImage, file_name, has_field
+from srcli.io.vips import VipsImage, VipsSource, file_name, has_field
 
 _BY_PILLOW = (PictureFormat.BMP, PictureFormat.HEIC)
 # What libvips refuses of these is damaged: Pillow would show the part that is left of it.
@@ -105,12 +103,12 @@ def _open(source: Source, kind: PictureFormat, **options: object) -> VipsImage:
     fail_on = "warning" if kind is PictureFormat.TIFF else "error"
     strict = {"access": "sequential", "fail_on": fail_on, **options}
     if isinstance(source, bytes):
-        stream = pyvips.Source.new_from_memory(source)
+        stream = VipsSource.new_from_memory(source)
     else:
-        stream = pyvips.Source.new_from_file(file_name(source))
+        stream = VipsSource.new_from_file(file_name(source))
     if kind is PictureFormat.JPEG:  # else one with a gain map would open as another kind
-        return pyvips.Image.jpegload_source(stream, **strict)
-    return pyvips.Image.new_from_source(stream, "", **strict)
+        return VipsImage.jpegload_source(stream, **strict)
+    return VipsImage.new_from_source(stream, "", **strict)
 
 
 def _metadata(source: Source, kind: PictureFormat, header: VipsImage) -> Metadata:

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import gettempdir
 
 from srcli.errors import DiskFullError, OutputError
 
@@ -109,6 +110,30 @@ def _is_there(path: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def scratch() -> Path:
+    """Where files that nobody keeps go: $TMPDIR, else the system's folder for them.
+
+    Raises OutputError where there is none that can be written.
+    """
+    try:
+        return Path(gettempdir())
+    except FileNotFoundError as error:
+        message = "there is no folder for temporary files that can be written"
+        raise OutputError(message, hint="point $TMPDIR to a folder that you may write") from error
+
+
+def expanded(path: Path) -> Path:
+    """The path with `~` replaced; as it is where nobody is called so, or has no home.
+
+    >>> str(expanded(Path("~nobody-of-that-name/a")))
+    '~nobody-of-that-name/a'
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def is_full(error: OSError) -> bool:

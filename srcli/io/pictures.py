@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from math import isfinite
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,7 +22,7 @@ from srcli.io.decoded import PIXEL_LIMIT, Decoded
 from srcli.io.metadata import Metadata
 from srcli.io.pixels import Layout, describe, normalise
 from srcli.io.profiles import IccMode
-from srcli.io.reasons import reading
+from srcli.io.reasons import no_numbers, reading
 from srcli.io.rows import RowReader
 from srcli.io.spool import SpoolDtype
 from srcli.io.vips import VipsImage
@@ -122,7 +123,10 @@ class Page:
             return None
         with reading(self.name, self._read_whole):
             statistics = samples.stats()
-            return float(statistics(0, 0)[0]), float(statistics(1, 0)[0])
+            least, most, total = (float(statistics(column, 0)[0]) for column in range(3))
+        if not isfinite(total):  # the extremes pass over what is no number
+            raise no_numbers(self.name)
+        return least, most
 
     @property
     def alpha(self) -> AlphaKind:
@@ -207,7 +211,12 @@ class Page:
         return self.alpha_range is None or self.alpha_range[0] > 0
 
     def _clipped(self, image: VipsImage) -> VipsImage:
-        return _clip(self.layout.coded(image))
+        coded = self.layout.coded(image)
+        if self.layout.dtype != "float32":
+            return _clip(coded)
+        # No colour is near an infinite sample: it becomes what is no number, as such a sample stays
+        # one, and whoever reads the rows refuses both.
+        return _clip(coded) + coded * 0
 
     @cached_property
     def _colour_reader(self) -> RowReader:

@@ -26,6 +26,14 @@ _NOISE = ("unable to call", "unable to load", "unable to fetch", "unable to writ
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+def no_numbers(name: str) -> ImageError:
+    """The ImageError for a float picture with a sample that is NaN or infinite."""
+    return ImageError(
+        f"{name} holds samples that are not numbers, or infinite",
+        hint="replace them in the program that wrote it",
+    )
+
+
 class VipsFailure(Exception):  # noqa: N818 (translated before anybody sees it)
     """A failure of libvips with its reason; empty where nobody can tell."""
 

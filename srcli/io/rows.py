@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import pyvips
 
-from srcli.errors import ImageError
-from srcli.io.reasons import reading
-from srcli.io.vips import NUMPY_DTYPE, Pixels, VipsImage
+from srcli.io.reasons import no_numbers, reading
+from srcli.io.vips import NUMPY_DTYPE, Pixels, VipsImage, VipsRegion
 
 
 class RowReader:
@@ -32,7 +30,7 @@ class RowReader:
     def read(self, start: int, stop: int) -> Pixels:
         """Rows [start, stop) in the image's own samples: (stop - start, W, C), not to be written.
 
-        Raises ImageError where the file turns out to be damaged.
+        Raises ImageError where the file turns out to be damaged, or holds what is no number.
         """
         if not 0 <= start < stop <= self.height:
             raise ValueError(f"rows {start} to {stop} of {self.height}")
@@ -50,7 +48,7 @@ class RowReader:
     def _restart(self) -> None:
         with reading(self._name, self._read_whole):
             image = self._open_image()
-            self._region = pyvips.Region.new(image)
+            self._region = VipsRegion.new(image)
         # A region of pyvips does not keep alive what its image reads: samples in memory that came
         # from Pillow or from an array, or the bytes of a file.
         self._image = image
@@ -64,11 +62,8 @@ class RowReader:
             data = self._region.fetch(0, start, self.width, stop - start)
         shape = (stop - start, self.width, self.bands)
         fresh: Pixels = np.frombuffer(data, self._dtype).reshape(shape)
-        if self._dtype == np.float32 and np.isnan(fresh).any():
-            raise ImageError(
-                f"{self._name} holds samples that are not numbers",
-                hint="the file is damaged, or what made it failed: make it again",
-            )
+        if self._dtype.kind == "f" and not np.isfinite(fresh).all():
+            raise no_numbers(self._name)
         return fresh
 
     def _read_whole(self) -> None:

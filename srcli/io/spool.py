@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
-from tempfile import gettempdir, mkstemp
+from tempfile import mkstemp
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from srcli.errors import DiskFullError
-from srcli.io.files import output_errors
+from srcli.io.files import output_errors, scratch
 from srcli.io.tiff import LONG, LONG8, SHORT, Entry, Tiff
 from srcli.io.vips import FULL_SCALE, VIPS_FORMAT, Pixels, VipsImage, file_name, interpretation
 
@@ -65,7 +65,7 @@ class Spool:
         Raises DiskFullError, before anything is written, where the disk has not enough room.
         """
         size = height * width * channels * np.dtype(dtype).itemsize
-        file = None if size <= memory_limit else _new_file(folder or Path(gettempdir()), size)
+        file = None if size <= memory_limit else _new_file(folder or scratch(), size)
         spool = cls(height, width, channels, dtype, file)
         try:
             spool.reset()

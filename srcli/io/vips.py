@@ -19,6 +19,13 @@ except (ImportError, OSError) as error:  # OSError: the package is there, its li
         hint="pip install 'pyvips[binary]'",
     ) from error
 
+# Of older ones `clamp` is missing, for one; a system's own may be of that kind.
+if not pyvips.at_least_libvips(8, 16):
+    raise SrcliError(
+        f"libvips {pyvips.version(0)}.{pyvips.version(1)} is too old: 8.16 is needed",
+        hint="pip install 'pyvips[binary]', which brings its own",
+    )
+
 # libvips keeps the last hundred operations with their pixels. Every picture here is read once, so
 # that cache only costs memory, and it would serve an old picture from a path written anew.
 pyvips.cache_set_max(0)
@@ -28,6 +35,8 @@ _MOST_THREADS = 8
 pyvips.concurrency_set(min(pyvips.concurrency_get(), _MOST_THREADS))
 
 VipsImage: TypeAlias = pyvips.Image
+VipsRegion: TypeAlias = pyvips.Region
+VipsSource: TypeAlias = pyvips.Source
 VipsError: TypeAlias = pyvips.Error
 Pixels: TypeAlias = npt.NDArray[np.uint8 | np.uint16 | np.float32]
 
@@ -39,6 +48,16 @@ BLOB = pyvips.GValue.blob_type
 TEXT = pyvips.GValue.gstr_type
 WHOLE = pyvips.GValue.gint_type
 ARRAY = pyvips.GValue.array_int_type
+
+
+def libvips_version() -> str:
+    """The version of the library itself."""
+    return ".".join(str(pyvips.version(part)) for part in range(3))
+
+
+def written_suffixes() -> list[str]:
+    """The endings of the files that libvips writes."""
+    return sorted(pyvips.get_suffixes())
 
 
 def block_untrusted() -> None:

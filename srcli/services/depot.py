@@ -22,7 +22,7 @@ import psutil
 from srcli.errors import DiskFullError
 from srcli.io import stores
 from srcli.io.addresses import Address, Remote
-from srcli.io.files import output_errors
+from srcli.io.files import output_errors, scratch
 
 _NAME = re.compile(r"srcli-depot-(\d+)-.*")
 _SPARE_BYTES = 64 << 20  # left free on the disk for everybody else
@@ -47,7 +47,7 @@ class Depot:
             if self._folder is None:
                 _sweep()
                 self._folder = tempfile.TemporaryDirectory(
-                    prefix=f"srcli-depot-{os.getpid()}-", ignore_cleanup_errors=True
+                    prefix=f"srcli-depot-{os.getpid()}-", dir=scratch(), ignore_cleanup_errors=True
                 )
         folder = Path(self._folder.name, str(next(self._numbers)))
         with output_errors(folder, hint="point $TMPDIR to a folder that you may write"):
@@ -136,7 +136,7 @@ def _check_room(path: Path, source: Remote, size: int) -> None:
 
 def _sweep() -> None:
     """Remove what killed processes left."""
-    for folder in Path(tempfile.gettempdir()).glob("srcli-depot-*"):
+    for folder in scratch().glob("srcli-depot-*"):
         matched = _NAME.fullmatch(folder.name)
         if matched and not psutil.pid_exists(int(matched[1])):
             shutil.rmtree(folder, ignore_errors=True)

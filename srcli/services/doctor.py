@@ -12,9 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pyvips
-
 from srcli import __version__
+from srcli.errors import SrcliError
 from srcli.io.cache import cache_root
 from srcli.io.sources.network import is_offline
 from srcli.services.devices import DeviceFacts, list_devices
@@ -51,7 +50,8 @@ class DoctorReport:
     python: str
     system: str
     packages: dict[str, str | None]
-    libvips: str
+    libvips: str | None  # None where it cannot be used
+    libvips_refused: str | None  # why
     formats: tuple[str, ...]  # that libvips writes
     devices: tuple[DeviceFacts, ...]
     cache: Path
@@ -65,19 +65,30 @@ def examine() -> DoctorReport:
     root = cache_root()
     existing = next(path for path in (root, *root.parents) if path.exists())
     offline = is_offline(None)
+    libvips, formats, refused = _libvips()
     return DoctorReport(
         srcli=__version__,
         python=sys.version.split()[0],
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         packages={name: _version(name) for name in PACKAGES},
-        libvips=".".join(str(pyvips.version(part)) for part in range(3)),
-        formats=tuple(sorted(pyvips.get_suffixes())),
+        libvips=libvips,
+        libvips_refused=refused,
+        formats=formats,
         devices=tuple(list_devices()),
         cache=root,
         cache_free_bytes=shutil.disk_usage(existing).free,
         is_offline=offline,
         sources=() if offline else tuple(_knock(address) for address in HOSTS),
     )
+
+
+def _libvips() -> tuple[str | None, tuple[str, ...], str | None]:
+    """Its version and what it writes; or why it cannot be used, which is for doctor to say."""
+    try:
+        from srcli.io.vips import libvips_version, written_suffixes  # loads the library
+    except SrcliError as error:
+        return None, (), f"{error} ({error.hint})"
+    return libvips_version(), tuple(written_suffixes()), None
 
 
 def _version(package: str) -> str | None:

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from srcli.errors import UsageError
+from srcli.errors import ImageError, UsageError
 from srcli.inference.geometry import PlanKind
 from srcli.inference.precision import Precision
 from srcli.inference.rows import RowSink, RowSource, TensorSink, TensorSource
@@ -156,7 +156,13 @@ class Upscaler:
                 f"a tensor is enlarged by the network's own x{self.scale} only",
                 hint="give an array or a PIL image to have the result resized",
             )
-        restored = torch.stack([self._one(image) for image in batch.detach().float().cpu()])
+        samples = batch.detach().float().cpu()
+        if not torch.isfinite(samples).all():
+            raise ImageError(
+                "the tensor holds values that are not numbers, or infinite",
+                hint="replace them, as torch.nan_to_num does",
+            )
+        restored = torch.stack([self._one(image) for image in samples])
         restored = restored.clamp_(0, 1).to(images.device, images.dtype)
         return restored if images.ndim == 4 else restored[0]
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from srcli.errors import BadWeightsError, UnavailableWeightsError, UsageError
 from srcli.io.cache import Cache, Record, sha256
 from srcli.io.catalogue import SUFFIXES, HubSource, catalogue, key
-from srcli.io.files import can_be
+from srcli.io.files import can_be, expanded
 from srcli.io.sources import Hosts, SourceError, hub
 from srcli.io.sources.network import is_offline
 from srcli.services.weights_fetching import (
@@ -89,7 +89,7 @@ def obtain(
 
 def local_files(path: Path) -> tuple[Path, ...]:
     """The file, or the ncnn pair of which `path` is a half or the stem; () if there is none."""
-    path = path.expanduser()
+    path = expanded(path)
     if not can_be(path):
         return ()
     stem = path.with_suffix("") if path.suffix in {".param", ".bin"} else path

@@ -13,6 +13,7 @@ from srcli.errors import SrcliError, UnknownWeightsError, UsageError
 from srcli.io.cache import Cache, Record, sha256
 from srcli.io.catalogue import Entry, Source, WantedFile, catalogue, key
 from srcli.io.containers import recognise
+from srcli.io.files import expanded
 from srcli.io.sources import held_nearby
 from srcli.services.weights import OnEvent, WeightsFile, ignore, local_files, obtain
 from srcli.services.weights_cost import cost_of
@@ -208,7 +209,7 @@ def _copied(
 
 
 def _new_record(name: str, path: Path, wanted: tuple[WantedFile, ...], cache: Cache) -> Record:
-    source = str(path.expanduser().absolute())
+    source = str(expanded(path).absolute())
     if entry := catalogue().find(name):
         blind = _blind_source(entry)
         if not blind:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from srcli.io.files import scratch
+
 _PREFIX = "srcli-serve-"
 _LOCK = "lock"
 _YOUNG_SECONDS = 60  # one that begins just now may not have its lock yet
@@ -20,7 +22,7 @@ _YOUNG_SECONDS = 60  # one that begins just now may not have its lock yet
 def own_folder() -> Iterator[Path]:
     """A folder in $TMPDIR while the block lasts. What killed services left there is removed."""
     _remove_orphans()
-    folder = tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)
+    folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=scratch(), ignore_cleanup_errors=True)
     with folder as place, FileLock(Path(place) / _LOCK):
         requests = Path(place) / "requests"
         requests.mkdir()
@@ -28,7 +30,7 @@ def own_folder() -> Iterator[Path]:
 
 
 def _remove_orphans() -> None:
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    for folder in scratch().glob(f"{_PREFIX}*"):
         try:
             is_young = time.time() - folder.stat().st_mtime < _YOUNG_SECONDS
             if is_young or not (folder / _LOCK).is_file():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -42,8 +43,9 @@ def json_line(record: dict[str, Any]) -> None:
 
 def error(failure: SrcliError) -> None:
     """What went wrong and what to do, two lines on stderr."""
-    err.print(Text.assemble(("error: ", "bold red"), shown(str(failure))))
-    err.print(Text.assemble(("hint: ", "bold"), shown(failure.hint)))
+    with suppress(OSError):  # a full disk or a closed pipe: the exit code still tells
+        err.print(Text.assemble(("error: ", "bold red"), shown(str(failure))))
+        err.print(Text.assemble(("hint: ", "bold"), shown(failure.hint)))
 
 
 def failure(failed: SrcliError) -> None:

@@ -22,7 +22,10 @@ def show(report: DoctorReport, *, json: bool) -> None:
     render.out.print(_devices(report))
     packages = (f"{name} {found or 'missing'}" for name, found in report.packages.items())
     render.line("packages: " + ", ".join(packages))
-    render.line(f"libvips {report.libvips} writes {' '.join(report.formats)}")
+    if report.libvips_refused is not None:
+        render.line(f"no pictures: {report.libvips_refused}")
+    else:
+        render.line(f"libvips {report.libvips} writes {' '.join(report.formats)}")
     render.line(f"cache: {report.cache}, {report.cache_free_bytes / 1e9:.0f} GB free on its disk")
     if report.is_offline:
         render.line("sources: offline, none was asked")

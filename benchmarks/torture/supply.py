@@ -1,0 +1,107 @@
+"""What is installed and what is published: vulnerabilities, an SBOM, and the tests of packaging.
+
+    python benchmarks/torture/supply.py [--sbom sbom.json]
+
+Needs the extras `audit` and `test`. Ends with 0 if nothing is wrong, and with 3 if nothing is but
+the vulnerability service cannot be reached: then nobody knows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+UNKNOWN = 3
+# How pip-audit says that it could not ask.
+SIGNS_OF_SILENCE = ("could not be audited", "ConnectionError", "Connection", "NameResolution")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sbom", type=Path, help="where the SBOM goes")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="srcli-supply-") as place:
+        results = [vulnerabilities(), sbom(options.sbom or Path(place, "sbom.json")), packaging()]
+    sys.stdout.write("| what | outcome |\n| --- | --- |\n")
+    for what, outcome, _ in results:
+        sys.stdout.write(f"| {what} | {outcome} |\n")
+    return max(code for *_, code in results)
+
+
+def vulnerabilities() -> tuple[str, str, int]:
+    """Known vulnerabilities of the packages that srcli needs here, with all they need."""
+    needed = sorted(_needed())
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("\n".join(f"{name}=={version}" for name, version in needed))
+        file.flush()
+        words = ["--strict", "--no-deps", "--disable-pip", "-r", file.name]
+        done = _run("pip_audit", *words)
+    what = f"pip-audit, {len(needed)} packages"
+    if done.returncode == 0:
+        return what, "no known vulnerabilities", 0
+    told = done.stderr + done.stdout
+    if any(sign in told for sign in SIGNS_OF_SILENCE):
+        return what, "unknown: the vulnerability service does not answer", UNKNOWN
+    return what, told.strip().replace("\n", "; "), 1
+
+
+def _needed() -> Iterator[tuple[str, str]]:
+    """Everything that srcli needs without extras, from the metadata of what is installed."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    from packaging.requirements import Requirement
+
+    sys.path.insert(0, str(ROOT))
+    from srcli_docs.dependencies import dependencies
+
+    waiting = [each.package for each in dependencies() if not each.extra]
+    seen = set[str]()
+    while waiting:
+        name = waiting.pop().lower().replace("_", "-")
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            found = distribution(name)
+        except PackageNotFoundError:  # for another platform
+            continue
+        yield name, found.version
+        for line in found.requires or ():
+            requirement = Requirement(line)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                waiting.append(requirement.name)
+
+
+def sbom(path: Path) -> tuple[str, str, int]:
+    """What is installed here as CycloneDX, checked against its schema."""
+    words = ["environment", "--pyproject", "pyproject.toml", "--output-reproducible", "--validate"]
+    done = _run("cyclonedx_py", *words, "--output-file", str(path), sys.executable)
+    if done.returncode != 0:
+        return "cyclonedx-py", done.stderr.strip().splitlines()[-1], 1
+    document = json.loads(path.read_text("utf-8"))
+    licensed = sum("licenses" in each for each in document["components"])
+    count = len(document["components"])
+    version = document["specVersion"]
+    told = f"CycloneDX {version}, {count} components, {licensed} with a licence"
+    return "cyclonedx-py", told, 0
+
+
+def packaging() -> tuple[str, str, int]:
+    """The wheel, the sdist, their bytes, the dependencies and the tree."""
+    done = _run("pytest", "-q", "-p", "no:cacheprovider", "tests/packaging")
+    return "tests/packaging", done.stdout.strip().splitlines()[-1].strip("= "), done.returncode
+
+
+def _run(module: str, *words: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", module, *words]
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
