@@ -94,9 +94,15 @@ def main(arguments: list[str] | None = None) -> None:
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     try:
         app(args=spellings.canonical(sys.argv[1:] if arguments is None else arguments))
-    except SrcliError as failure:
-        render.error(failure)
-        raise SystemExit(failure.exit_code) from failure
-    except Interrupted:
-        render.interrupted()
-        raise SystemExit(INTERRUPTED) from None
+    except BaseException as end:
+        if isinstance(end, Interrupted) or (interrupts.was_raised() and not _is_success(end)):
+            render.interrupted()
+            raise SystemExit(INTERRUPTED) from None
+        if not isinstance(end, SrcliError):
+            raise
+        render.error(end)
+        raise SystemExit(end.exit_code) from end
+
+
+def _is_success(end: BaseException) -> bool:
+    return isinstance(end, SystemExit) and not end.code

@@ -22,7 +22,10 @@ from srcli.models.network import Network
 FAILURES_BEFORE_SWITCH = 3
 BLACK = 0.5 / 255  # an output no brighter than this ...
 NOT_BLACK = 8 / 255  # ... of an input at least this bright is a failure, not a picture
-SIGNS_OF_NO_MEMORY = ("DefaultCPUAllocator", "_STATUS_ALLOC_FAILED", "out of memory")
+SIGNS_OF_NO_MEMORY = (
+    *("DefaultCPUAllocator", "_STATUS_ALLOC_FAILED", "out of memory"),
+    "can't start new thread",  # a stream wants some, tiles do without
+)
 
 
 class PrecisionLostError(Exception):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import BinaryIO
 from srcli.errors import ConfigError
 from srcli.io.alpha import AlphaMode
 from srcli.io.drift import ColorFix
-from srcli.io.files import replacing
+from srcli.io.files import replacing, scratch
 from srcli.io.finish import Finish, finish_page
 from srcli.io.formats import PictureFormat, check_target, format_of_name, limits_of
 from srcli.io.metadata import Metadata, attach, comment_text, corrected
@@ -121,8 +120,8 @@ def write_picture(
             partial.touch()  # a folder that refuses says so here, in the system's words
             _write(picture, pages, (partial, str(target)), kind, options)
     else:
-        with tempfile.TemporaryDirectory(prefix=".srcli-") as folder:
-            partial = Path(folder) / f"picture{kind.suffix}"
+        with scratch() as folder:
+            partial = folder / f"picture{kind.suffix}"
             _write(picture, pages, (partial, "the output"), kind, options)
             with partial.open("rb") as file:
                 shutil.copyfileobj(file, target, 1 << 20)

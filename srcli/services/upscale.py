@@ -205,7 +205,7 @@ class _Raster:
                 self.channels,
                 job.spool_dtype,
                 memory_limit=job.spool_limit,
-                folder=job.folder,
+                folder=job.spool_folder,
             )
         )
 
