@@ -86,6 +86,7 @@ def start(
     """
     log = log or folder.with_name(f"{folder.name}.log")
     sys.stdout.flush()
+    log.touch()
     started = time.monotonic()
     pid = os.fork()
     if pid:

@@ -76,6 +76,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("trial", choices=sorted(TRIALS))
     parser.add_argument("--cases", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=1e9, help="End after so long.")
     parser.add_argument("--signal", choices=SIGNALS, help="Only this one; else all in turn.")
     return parser.parse_args()
 
@@ -85,7 +86,10 @@ def torment(trial: Trial, place: Path, options: argparse.Namespace) -> Tally:
     random, tally = Random(options.seed), Tally()
     whole, events = _undisturbed(trial, place / "undisturbed")
     right = trial.state(place / "undisturbed")
+    until = time.monotonic() + options.seconds
     for number in range(options.cases):
+        if time.monotonic() > until:
+            break
         name = options.signal or SIGNALS[number % len(SIGNALS)]
         folder = place / f"case-{number}"
         folder.mkdir()

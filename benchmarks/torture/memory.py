@@ -18,6 +18,7 @@ import resource
 import sys
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Tally:
     """What came out."""
 
     places: int = 0
+    operations: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
@@ -46,9 +48,10 @@ def main() -> None:
     import_everything()
     tally = Tally()
     with tempfile.TemporaryDirectory(prefix="srcli-memory-") as place:
-        (_really if options.real else _injected)(Path(place), options, tally)
+        (really if options.real else injected)(Path(place), options, tally)
     report = {
         **{name: value for name, value in vars(options).items() if value},
+        "operations": tally.operations,
         "places": tally.places,
         "counts": dict(tally.counts),
         "faults": tally.faults,
@@ -65,6 +68,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--tta", action="store_true")
     parser.add_argument("--for-good", action="store_true", help="Nothing succeeds after the first.")
     parser.add_argument("--stride", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=1e9, help="End after so long.")
     parser.add_argument("--real", action="store_true", help="A limit of the system instead.")
     return parser.parse_args()
 
@@ -155,21 +159,21 @@ class Case:
         )
 
     def count(self) -> int:
-        """Operations of an undisturbed call, and what went before it."""
+        """Operations of an undisturbed call, measuring and planning among them."""
         self.shortage = Shortage(0, for_good=False)
+        upscaler = self.upscaler()
         with _mode(self.shortage):
-            self.upscaler()(self.picture)
+            upscaler(self.picture)
         return self.shortage.count
 
     def one(self, at: int, right: Any, counts: Counter[str]) -> str:
         """Fail at one place; what is wrong with what comes of it."""
         from srcli.errors import OutOfMemoryError
 
+        upscaler = self.upscaler()
         self.shortage = Shortage(at, for_good=self.options.for_good)
-        upscaler = None
         try:
             with _mode(self.shortage):
-                upscaler = self.upscaler()
                 made = upscaler(self.picture)
         except OutOfMemoryError as error:
             counts["OutOfMemoryError"] += 1
@@ -183,7 +187,7 @@ class Case:
             if np.abs(made.astype(int) - right).max() > 1:
                 return "another picture"
         self.shortage = Shortage(0, for_good=False)
-        if upscaler is not None and not np.array_equal(upscaler(self.picture), right):
+        if not np.array_equal(upscaler(self.picture), right):
             return "the next call gives another picture"
         return ""
 
@@ -198,11 +202,15 @@ def _where(error: BaseException) -> str:
     return place
 
 
-def _injected(place: Path, options: argparse.Namespace, tally: Tally) -> None:
+def injected(place: Path, options: argparse.Namespace, tally: Tally) -> None:
     case = Case(place, options)
     right = case.upscaler()(case.picture)
     most, before = case.count(), threading.active_count()
+    tally.operations = most
+    until = time.monotonic() + options.seconds
     for at in range(1, most + 1, options.stride):
+        if time.monotonic() > until:
+            break
         tally.places += 1
         fault = case.one(at, right, tally.counts)
         if threading.active_count() != before:
@@ -211,7 +219,7 @@ def _injected(place: Path, options: argparse.Namespace, tally: Tally) -> None:
             tally.faults.append(f"operation {at} of {most}: {fault}")
 
 
-def _really(place: Path, options: argparse.Namespace, tally: Tally) -> None:
+def really(place: Path, options: argparse.Namespace, tally: Tally) -> None:
     """Whole commands with less and less address space, until nothing is left to fail."""
     network = weights(place)
     noise(place / "in.png", 1, (700, 500))

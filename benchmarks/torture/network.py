@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -106,8 +107,10 @@ class Network:
         tally = Tally()
         for batch in range(0, len(ways), 8):
             under_way = {way: self.pull(way) for way in ways[batch : batch + 8]}
-            for way, child in under_way.items():
-                ended = child.wait(MOST_SECONDS)
+            with ThreadPoolExecutor(len(under_way)) as pool:
+                ends = pool.map(lambda child: child.wait(MOST_SECONDS), under_way.values())
+                all_ended = list(ends)
+            for way, ended in zip(under_way, all_ended, strict=True):
                 tally.cases += 1
                 tally.seconds[way] = round(ended.seconds, 1)
                 found = [*self._faults(way, ended), *self._afterwards(way)]

@@ -124,52 +124,59 @@ def two_processes(place: Path, cases: int, random: Random, tally: Tally) -> None
 
 def eight_threads(place: Path, cases: int, random: Random, tally: Tally) -> None:
     """The Python interface from eight threads, the same network and different ones."""
-    import srcli
-
-    networks = [weights(place, scale=2)]
-    for number, shape in enumerate(({"scale": 4}, {"scale": 2, "blocks": 2})):
-        (place / str(number)).mkdir()
-        networks.append(weights(place / str(number), **shape))
-    pictures = [
-        np.random.default_rng(n).integers(0, 256, (40 + n, 50, 3), np.uint8) for n in range(8)
-    ]
-    paths = [place / f"in-{n}.png" for n in range(8)]
-    for number, path in enumerate(paths):
-        noise(path, number, (50, 40 + number))
-    jobs = [
-        (network, n, plan)
-        for network in networks
-        for n in range(8)
-        for plan in ("whole", "stream", "tiles")
-    ]
-
-    def array(network: Path, n: int, plan: str) -> bytes:
-        return srcli.Upscaler(network, plan=plan, device="cpu")(pictures[n]).tobytes()
-
-    def file(network: Path, n: int, plan: str) -> bytes:
-        out = place / f"out-{threading.get_ident()}-{n}.png"
-        srcli.Upscaler(network, plan=plan, device="cpu")(paths[n], output=out, overwrite=True)
-        return out.read_bytes()
-
-    def plain(network: Path, n: int, plan: str) -> bytes:
-        return srcli.upscale(pictures[n], model=network).tobytes()
-
-    ways: list[Callable[[Path, int, str], bytes]] = [array, file, plain]
-    right = {(way.__name__, *job): way(*job) for way in ways for job in jobs}
+    calls = _Calls(place)
+    right = {(way, *job): way(*job) for way in calls.ways for job in calls.jobs}
     before = threading.active_count()
     for number in range(cases):
-        wanted = [(random.choice(ways), *random.choice(jobs)) for _ in range(16)]
+        wanted = [(random.choice(calls.ways), *random.choice(calls.jobs)) for _ in range(16)]
         began = time.monotonic()
         with ThreadPoolExecutor(8) as pool:
             made = list(pool.map(lambda each: each[0](*each[1:]), wanted))
         tally.slowest = max(tally.slowest, time.monotonic() - began)
         tally.cases += 1
-        for (way, *job), result in zip(wanted, made, strict=True):
-            tally.counts[way.__name__] += 1
-            if result != right[way.__name__, *job]:
-                tally.faults.append(f"round {number}: {way.__name__} {job} gives other bytes")
+        for each, result in zip(wanted, made, strict=True):
+            tally.counts[each[0].__name__] += 1
+            if result != right[each]:
+                tally.faults.append(f"round {number}: {each} gives other bytes")
     if threading.active_count() > before:
         tally.faults.append(f"left {threading.active_count() - before} threads")
+
+
+class _Calls:
+    """Ways to call srcli from Python, and what to call them with; all give bytes."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        networks = [weights(place, scale=2)]
+        for number, shape in enumerate(({"scale": 4}, {"scale": 2, "blocks": 2})):
+            (place / str(number)).mkdir()
+            networks.append(weights(place / str(number), **shape))
+        self.pictures = [
+            np.random.default_rng(n).integers(0, 256, (40 + n, 50, 3), np.uint8) for n in range(4)
+        ]
+        for number in range(len(self.pictures)):
+            noise(place / f"in-{number}.png", number, (50, 40 + number))
+        plans = ("whole", "stream", "tiles")
+        self.jobs = [(net, n, plan) for net in networks for n in range(4) for plan in plans]
+        self.ways = [self.array, self.file, self.plain]
+
+    def array(self, network: Path, n: int, plan: str) -> bytes:
+        import srcli
+
+        return srcli.Upscaler(network, plan=plan, device="cpu")(self.pictures[n]).tobytes()
+
+    def file(self, network: Path, n: int, plan: str) -> bytes:
+        import srcli
+
+        out = self.place / f"out-{threading.get_ident()}-{n}.png"
+        upscaler = srcli.Upscaler(network, plan=plan, device="cpu")
+        upscaler(self.place / f"in-{n}.png", output=out, overwrite=True)
+        return out.read_bytes()
+
+    def plain(self, network: Path, n: int, plan: str) -> bytes:
+        import srcli
+
+        return srcli.upscale(self.pictures[n], model=network).tobytes()
 
 
 def convoys(place: Path, cases: int, random: Random, tally: Tally) -> None:
@@ -258,8 +265,6 @@ class Interleavings:
 
     def one(self, counts: Counter[str]) -> str:
         """Run a stream in some way; what is wrong with it."""
-        from srcli.inference.convoy import convoy
-
         way = self.random.choice(("whole", "stage fails", "reader fails", "closed", "interrupted"))
         counts[way] += 1
         self.sleeps = self.random.choice((0.0, 0.0005, 0.002))
@@ -267,18 +272,9 @@ class Interleavings:
         self.fail_at = self.random.randint(1, self.most) if way == "stage fails" else 0
         stream = self._stream(self.random.randint(2, 5))
         parts = [weakref.ref(stage) for stage in stream.stages]
-        fails_at = self.random.randint(0, 9) if way == "reader fails" else -1
-        made, enough = [], self.random.randint(0, len(self.right) - 1)
+        made: list[Any] = []
         try:
-            with self.torch.inference_mode():
-                results = convoy(stream, self._ticks(stream, fails_at))
-                for _, rows in results:
-                    made.append(rows.clone())
-                    if way == "closed" and len(made) > enough:
-                        results.close()
-                        break
-                    if way == "interrupted" and len(made) > enough:
-                        results.throw(KeyboardInterrupt)
+            self._drive(stream, way, made)
         except (InjectedError, KeyboardInterrupt):
             pass
         else:
@@ -288,9 +284,24 @@ class Interleavings:
             return "rows are missing"
         if any(not self.torch.equal(*pair) for pair in zip(made, self.right, strict=False)):
             return f"{way}: other bits"
-        del results, stream
+        del stream
         alive = sum(part() is not None for part in parts)
         return f"{way}: {alive} stages stay in memory" if alive else ""
+
+    def _drive(self, stream: Any, way: str, made: list[Any]) -> None:
+        from srcli.inference.convoy import convoy
+
+        fails_at = self.random.randint(0, 9) if way == "reader fails" else -1
+        enough = self.random.randint(0, len(self.right) - 1)
+        with self.torch.inference_mode():
+            results = convoy(stream, self._ticks(stream, fails_at))
+            for _, rows in results:
+                made.append(rows.clone())
+                if way == "closed" and len(made) > enough:
+                    results.close()
+                    return
+                if way == "interrupted" and len(made) > enough:
+                    results.throw(KeyboardInterrupt)
 
 
 def at_a_terminal(place: Path, cases: int, random: Random, tally: Tally) -> None:

@@ -30,7 +30,7 @@ from srcli.cli.examples import epilog
 from srcli.cli.interrupts import INTERRUPTED, Interrupted
 from srcli.cli.manual import commands
 from srcli.cli.roff import roff
-from srcli.errors import SrcliError
+from srcli.errors import SrcliError, memory_errors
 
 app = typer.Typer(
     name="srcli",
@@ -98,10 +98,22 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(end, Interrupted) or (interrupts.was_raised() and not _is_success(end)):
             render.interrupted()
             raise SystemExit(INTERRUPTED) from None
-        if not isinstance(end, SrcliError):
+        failure = _failure(end)
+        if failure is None:
             raise
-        render.error(end)
-        raise SystemExit(end.exit_code) from end
+        render.error(failure)
+        raise SystemExit(failure.exit_code) from end
+
+
+def _failure(end: BaseException) -> SrcliError | None:
+    """What the user is to be told; None for a bug."""
+    try:
+        with memory_errors("what was asked for"):
+            raise end
+    except SrcliError as failure:
+        return failure
+    except BaseException:
+        return None
 
 
 def _is_success(end: BaseException) -> bool:

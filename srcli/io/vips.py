@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from srcli.errors import DiskFullError, ImageError, OutputError, SrcliError
+from srcli.errors import DiskFullError, ImageError, OutOfMemoryError, OutputError, SrcliError
 
 try:
     import pyvips
@@ -38,6 +38,7 @@ FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 VIPS_FORMAT = {"uint8": "uchar", "uint16": "ushort", "float32": "float"}
 NUMPY_DTYPE = {"uchar": "uint8", "ushort": "uint16", "float": "float32"}
 
+_NO_MEMORY = "out of memory"
 _NOISE = ("unable to call", "unable to load", "unable to fetch", "unable to write", "unable to ")
 
 BLOB = pyvips.GValue.blob_type
@@ -62,10 +63,13 @@ def _is_noise(line: str) -> bool:
     return line.startswith(_NOISE) or "no property named" in line
 
 
-def damaged(name: str, error: VipsError) -> ImageError:
-    """The ImageError for an input that libvips cannot read."""
+def damaged(name: str, error: VipsError) -> SrcliError:
+    """The ImageError for an input that libvips cannot read; it may want for memory too."""
+    reason = explain(error)
+    if _NO_MEMORY in reason:
+        return _no_memory(name)
     return ImageError(
-        f"{name} cannot be read: {explain(error)}",
+        f"{name} cannot be read: {reason}",
         hint="the file is damaged or cut off: get it again, or open and save it elsewhere",
     )
 
@@ -90,9 +94,15 @@ def writing(name: str) -> Iterator[None]:
             raise DiskFullError(
                 f"no space left to write {name}", hint="free some space, or write elsewhere"
             ) from error
+        if _NO_MEMORY in reason:
+            raise _no_memory(name) from error
         raise OutputError(
             f"{name} cannot be written: {reason}", hint="try another format: --format png or tiff"
         ) from error
+
+
+def _no_memory(name: str) -> OutOfMemoryError:
+    return OutOfMemoryError(f"no memory left for {name}", hint="close other programs")
 
 
 def block_untrusted() -> None:

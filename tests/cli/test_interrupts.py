@@ -82,3 +82,14 @@ def test_without_a_signal_a_bug_stays_a_bug(monkeypatch):
     monkeypatch.setattr("srcli.cli.app.app", bug)
     with pytest.raises(ValueError, match="of ours"):
         main([])
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_where_memory_is_out_a_command_says_so_in_two_lines(command, error):
+    def act():
+        raise error
+
+    code, said = command(act)
+    assert code == 5 and "no memory left" in said and "hint:" in said and len(said.split("\n")) == 3

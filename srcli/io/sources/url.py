@@ -59,26 +59,34 @@ def fetch(source: UrlSource, partial: Path, hosts: Hosts, on_progress: OnProgres
     if wanted.sha256 is None:  # nothing would notice that two halves are of different files
         partial.unlink(missing_ok=True)
     was_resumed = partial.exists()
+    was_pieced = _download(source.url, wanted, partial, hosts, on_progress)
+    try:
+        return measured(partial, wanted)
+    except SourceError:
+        partial.unlink()
+        if not (was_resumed or was_pieced):
+            raise
+    # Its pieces may be of different files: once more, all of it.
     _download(source.url, wanted, partial, hosts, on_progress)
     try:
         return measured(partial, wanted)
     except SourceError:
         partial.unlink()
-        if was_resumed:  # the beginning may have come from elsewhere: once more, all of it
-            return fetch(source, partial, hosts, on_progress)
         raise
 
 
 def _download(
     url: str, wanted: WantedFile, partial: Path, hosts: Hosts, on_progress: OnProgress
-) -> None:
+) -> bool:
+    """Whether it took more than one request."""
     beginning = _size(partial)
-    fruitless = 0
+    fruitless = tries = 0
     while True:
         before, pause = _size(partial), None
+        tries += 1
         try:
             if _receive(url, wanted, partial, hosts, on_progress):
-                return
+                return tries > 1
             failure = SourceError(f"broke off after {_size(partial)} bytes")
         except _BusyError as error:
             failure, pause = error, error.pause
