@@ -22,7 +22,8 @@ Among several inputs a failed one makes the exit code 1, whatever its own. Ctrl-
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import ClassVar
 
@@ -31,6 +32,12 @@ _USER = re.compile(r"(\w[\w+.-]*://)[^/\s'\"]+@")
 _QUERY = re.compile(r"(\w[\w+.-]*://[^\s?'\"]*)\?[^\s'\"<>]*=[^\s'\"<>]*")
 _NAMED = re.compile(
     r"\b(x-amz-[a-z-]+|x-goog-[a-z-]+|signature|sig|password|secret|token)=[^\s&'\"]+", re.I
+)
+
+# The CPU allocator of torch, MPS, pinned memory and the libraries have no exception of their own.
+_NO_MEMORY = (
+    *("DefaultCPUAllocator", "_STATUS_ALLOC_FAILED", "out of memory"),
+    "can't start new thread",  # its stack is memory too
 )
 
 
@@ -121,3 +128,27 @@ class OutOfMemoryError(ResourceError):
 
 class DiskFullError(ResourceError):
     """No space is left for the result or for what is needed on the way."""
+
+
+def means_no_memory(error: BaseException) -> bool:
+    """Whether that is a way in which Python or a library says that memory is out.
+
+    >>> means_no_memory(MemoryError()), means_no_memory(RuntimeError("CUDA out of memory"))
+    (True, True)
+    """
+    is_plain = isinstance(error, RuntimeError)
+    return isinstance(error, MemoryError) or (
+        is_plain and any(sign in str(error) for sign in _NO_MEMORY)
+    )
+
+
+@contextmanager
+def memory_errors(what: str) -> Iterator[None]:
+    """Raise OutOfMemoryError where in the block memory is out, whoever says so."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not means_no_memory(error):
+            raise
+        hint = "close other programs, or take a smaller picture, a smaller model or less at once"
+        raise OutOfMemoryError(f"no memory left for {what}", hint=hint) from error

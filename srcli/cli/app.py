@@ -35,7 +35,7 @@ from srcli.cli.examples import epilog
 from srcli.cli.interrupts import INTERRUPTED, Interrupted
 from srcli.cli.manual import commands
 from srcli.cli.roff import roff
-from srcli.errors import DiskFullError, SrcliError, UsageError
+from srcli.errors import DiskFullError, SrcliError, UsageError, memory_errors
 from srcli.io.files import is_full
 
 LEAST_COLUMNS = 72  # of help
@@ -128,21 +128,36 @@ def main(arguments: list[str] | None = None) -> None:
     interrupts.install()
     _open_streams()
     _widen()
-    # What Pillow murmurs about a damaged file is said by the error of that file, if there is one.
-    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     try:
+        # What Pillow murmurs about a damaged file is said by the error of that file, if any.
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+        logging.getLogger("PIL").setLevel(logging.CRITICAL)
         _check_place()
         app(args=spellings.canonical(sys.argv[1:] if arguments is None else arguments))
-    except SrcliError as failure:
-        render.error(failure)
-        raise SystemExit(failure.exit_code) from failure
-    except OSError as failure:
-        if failure.filename is not None or not is_full(failure):
+    except BaseException as end:
+        if isinstance(end, Interrupted) or (interrupts.was_raised() and not _is_success(end)):
+            render.interrupted()
+            raise SystemExit(INTERRUPTED) from None
+        failure = _failure(end)
+        if failure is None:
             raise
+        render.error(failure)
+        raise SystemExit(failure.exit_code) from end
+
+
+def _failure(end: BaseException) -> SrcliError | None:
+    """What the user is to be told; None for a bug."""
+    if isinstance(end, OSError) and end.filename is None and is_full(end):
         _silence()
-        render.error(DiskFullError("no space left where the output goes", hint="free some space"))
-        raise SystemExit(DiskFullError.exit_code) from None
-    except Interrupted:
-        render.interrupted()
-        raise SystemExit(INTERRUPTED) from None
+        return DiskFullError("no space left where the output goes", hint="free some space")
+    try:
+        with memory_errors("what was asked for"):
+            raise end
+    except SrcliError as failure:
+        return failure
+    except BaseException:
+        return None
+
+
+def _is_success(end: BaseException) -> bool:
+    return isinstance(end, SystemExit) and not end.code

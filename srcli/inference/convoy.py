@@ -49,10 +49,10 @@ def convoy(stream: RowStream, steps: Iterable[_Step]) -> Generator[_Step, None, 
     here. When the caller has had enough, the threads finish the stage under way, then stop.
     """
     members = _members(stream)
-    for member in members:
-        member.start()
     sent = received = 0
     try:
+        for member in members:
+            member.start()
         for step in steps:
             if sent - received == len(members) + IN_WAITING:
                 yield members[received % len(members)].receive()
@@ -66,7 +66,8 @@ def convoy(stream: RowStream, steps: Iterable[_Step]) -> Generator[_Step, None, 
         for member in members:
             member.stop()
         for member in members:
-            member.join()
+            if member.ident is not None:  # the system may have had no thread for it
+                member.join()
 
 
 def _members(stream: RowStream) -> list[_Member]:
@@ -123,7 +124,10 @@ class _Member(Thread):
     def receive(self) -> _Step:
         made = self._made.get()
         if isinstance(made, BaseException):
-            raise made
+            try:
+                raise made
+            finally:
+                del made  # else it would hold this frame, and that the stream with all its memory
         return made
 
     def stop(self) -> None:

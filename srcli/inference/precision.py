@@ -14,7 +14,7 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-from srcli.errors import BadWeightsError, UsageError
+from srcli.errors import BadWeightsError, UsageError, means_no_memory
 from srcli.inference.half import has_exact_ends, to_half
 from srcli.inference.memory import MemoryExhaustedError
 from srcli.models.network import Network
@@ -22,7 +22,6 @@ from srcli.models.network import Network
 FAILURES_BEFORE_SWITCH = 3
 BLACK = 0.5 / 255  # an output no brighter than this ...
 NOT_BLACK = 8 / 255  # ... of an input at least this bright is a failure, not a picture
-SIGNS_OF_NO_MEMORY = ("DefaultCPUAllocator", "_STATUS_ALLOC_FAILED", "out of memory")
 
 
 class PrecisionLostError(Exception):
@@ -203,13 +202,10 @@ def memory_failures() -> Iterator[None]:
     """Every way in which torch says that memory is out, as MemoryExhaustedError."""
     try:
         yield
-    except (torch.cuda.OutOfMemoryError, MemoryError) as error:
+    except (MemoryError, RuntimeError) as error:
+        if not means_no_memory(error):
+            raise
         raise MemoryExhaustedError(str(error)) from None
-    except RuntimeError as error:
-        # The CPU allocator, MPS, pinned memory and the libraries have no exception of their own.
-        if any(sign in str(error) for sign in SIGNS_OF_NO_MEMORY):
-            raise MemoryExhaustedError(str(error)) from None
-        raise
 
 
 def _is_failure(batch: Tensor, restored: Tensor) -> Tensor:

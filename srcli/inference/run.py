@@ -36,7 +36,8 @@ def enlarge(
     """
     while True:
         try:
-            _run(runner, source, sink, plan, batch, on_tiles)
+            with memory_failures():  # whoever asked for the memory: the rows have buffers too
+                _run(runner, source, sink, plan, batch, on_tiles)
             return plan
         except MemoryExhaustedError:
             plan, batch = smaller_plan(plan), 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -130,8 +129,8 @@ def write_picture(
             partial.touch()  # a folder that refuses says so here, in the system's words
             _write(picture, pages, (partial, str(target)), kind, options)
     else:
-        with tempfile.TemporaryDirectory(dir=scratch(), prefix=".srcli-") as folder:
-            partial = Path(folder) / f"picture{kind.suffix}"
+        with scratch() as folder:
+            partial = folder / f"picture{kind.suffix}"
             _write(picture, pages, (partial, "the output"), kind, options)
             with partial.open("rb") as file:
                 shutil.copyfileobj(file, target, 1 << 20)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import gettempdir
 
 from srcli.errors import DiskFullError, OutputError
+from srcli.io.leftovers import held_folder, held_partial
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {
@@ -22,7 +22,6 @@ _REFUSED = {
     errno.EISDIR: "a folder has that name",
     errno.ENAMETOOLONG: "the name is too long for the file system",
 }
-_STEM_CHARACTERS = 40  # leaves room for the token and the suffix in any file system's name limit
 
 
 @contextmanager
@@ -31,7 +30,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     The sibling keeps the suffix of `path`, for writers that choose a format by it. Its bytes are
     on the disk before the name changes, so a power cut leaves the old file or the new one. On
-    failure nothing is left behind. A symbolic link keeps pointing where it pointed.
+    failure nothing is left behind, and what killed processes left of `path` is removed. A symbolic
+    link keeps pointing where it pointed.
 
     Raises DiskFullError where no space is left, OutputError where the place refuses.
 
@@ -48,17 +48,27 @@ def replacing(path: Path) -> Iterator[Path]:
     if is_other:
         message = f"{path} is not a file that can be replaced"
         raise OutputError(message, hint="name another output file")
-    token = secrets.token_hex(4)
-    stem = target.stem[:_STEM_CHARACTERS]
-    partial = target.with_name(f".{stem}.{token}.partial{target.suffix}")
-    try:
-        with output_errors(path, partial):
-            yield partial
-            _flush(partial)
-            partial.replace(target)
-            _flush_folder(target.parent)
-    finally:
-        partial.unlink(missing_ok=True)
+    with output_errors(path, target), held_partial(target) as partial, output_errors(path, partial):
+        yield partial
+        _flush(partial)
+        partial.replace(target)
+        _flush_folder(target.parent)
+
+
+@contextmanager
+def scratch(parent: Path | None = None) -> Iterator[Path]:
+    """A folder in `parent`, by default where $TMPDIR says, gone at the end of the block.
+
+    What killed processes left there is removed. Raises DiskFullError, or OutputError where the
+    place refuses.
+    """
+    place = parent or scratch_place()
+    hint = "choose another output, or change the folder"
+    hint = hint if parent else "point $TMPDIR to a folder that you may write"
+    with ExitStack() as stack:
+        with output_errors(place, hint=hint):
+            folder = stack.enter_context(held_folder(place))
+        yield folder
 
 
 @contextmanager
@@ -112,7 +122,7 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def scratch() -> Path:
+def scratch_place() -> Path:
     """Where files that nobody keeps go: $TMPDIR, else the system's folder for them.
 
     Raises OutputError where there is none that can be written.

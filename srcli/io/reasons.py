@@ -17,12 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
 
-from srcli.errors import DiskFullError, ImageError, OutputError
+from srcli.errors import DiskFullError, ImageError, OutOfMemoryError, OutputError, SrcliError
 from srcli.io.vips import VipsError
 
 _GRACE_SECONDS = 0.005  # from the text of a failure to the exception in its thread, at most
 _MOST_LOOKS = 20
 _NOISE = ("unable to call", "unable to load", "unable to fetch", "unable to write", "unable to ")
+_NO_MEMORY = "out of memory"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -77,8 +78,10 @@ def told(again: Callable[[], object] | None = None) -> Iterator[None]:
         _census.count(inside=-1)
 
 
-def damaged(name: str, reason: str) -> ImageError:
-    """The ImageError for an input that libvips cannot read."""
+def damaged(name: str, reason: str) -> SrcliError:
+    """The ImageError for an input that libvips cannot read; it may want for memory too."""
+    if _NO_MEMORY in reason:
+        return _no_memory(name)
     return ImageError(
         f"{name} cannot be read: {reason or 'its content makes no sense'}",
         hint="the file is damaged or cut off: get it again, or open and save it elsewhere",
@@ -114,10 +117,16 @@ def writing(name: str, file: Path) -> Iterator[None]:
             raise DiskFullError(
                 f"no space left to write {name}", hint="free some space, or write elsewhere"
             ) from failure
+        if _NO_MEMORY in reason:
+            raise _no_memory(name) from failure
         raise OutputError(
             f"{name} cannot be written: {reason or 'its encoder refuses'}",
             hint="try another format: --format png or tiff",
         ) from failure
+
+
+def _no_memory(name: str) -> OutOfMemoryError:
+    return OutOfMemoryError(f"no memory left for {name}", hint="close other programs")
 
 
 def _takes_more(file: Path) -> bool:

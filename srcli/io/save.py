@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from srcli.io import foreign_save
 from srcli.io.apng import write_animation
 from srcli.io.exif import Exif, add_to_tiff
+from srcli.io.files import scratch
 from srcli.io.formats import PictureFormat
 from srcli.io.metadata import Animation
 from srcli.io.structure import insert_jpeg_comment
@@ -99,10 +99,10 @@ def _save_png(pages: Sequence[VipsImage], path: Path, animation: Animation | Non
 def _save_tiff(pages: Sequence[VipsImage], path: Path, options: SaveOptions) -> None:
     is_big = sum(map(_sample_bytes, pages)) > _BIG_TIFF_BYTES
     _save_tiff_page(pages[0], path, is_big)
-    with path.open("r+b") as file, TemporaryDirectory(dir=path.parent, prefix=".srcli-") as folder:
+    with path.open("r+b") as file, scratch(path.parent) as folder:
         tiff = Tiff.opened(file)
         last = add_to_tiff(options.exif or Exif(), options.iptc, tiff)
-        for later in _later_pages(pages, Path(folder), is_big):
+        for later in _later_pages(pages, folder, is_big):
             last = append_page(tiff, last, later)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from srcli.errors import DiskFullError
-from srcli.io.files import output_errors, scratch
+from srcli.io.files import output_errors, scratch_place
 from srcli.io.tiff import LONG, LONG8, SHORT, Entry, Tiff
 from srcli.io.vips import FULL_SCALE, VIPS_FORMAT, Pixels, VipsImage, file_name, interpretation
 
@@ -58,14 +58,19 @@ class Spool:
         dtype: SpoolDtype,
         *,
         memory_limit: int = MEMORY_LIMIT,
-        folder: Path | None = None,
+        folder: Callable[[], Path] | Path | None = None,
     ) -> Self:
         """A spool in memory up to `memory_limit` bytes, else a file in `folder` ($TMPDIR if None).
+
+        `folder` may be made when it is first needed.
 
         Raises DiskFullError, before anything is written, where the disk has not enough room.
         """
         size = height * width * channels * np.dtype(dtype).itemsize
-        file = None if size <= memory_limit else _new_file(folder or scratch(), size)
+        file = None
+        if size > memory_limit:
+            place = folder() if callable(folder) else folder
+            file = _new_file(place or scratch_place(), size)
         spool = cls(height, width, channels, dtype, file)
         try:
             spool.reset()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from srcli.errors import DiskFullError, SrcliError
+from srcli.errors import DiskFullError, SrcliError, memory_errors
 from srcli.io.addresses import Address, Remote, address_of
 from srcli.services.depot import Slot
 from srcli.services.fingerprint import Content, quick_content_of
@@ -103,8 +103,9 @@ class Clerk:
     def guard(self, step: Callable[[C], bool], case: C) -> bool:
         """Run one step; whatever ends the case here also frees what it holds."""
         try:
-            if step(case):
-                return True
+            with memory_errors(case.task.name):
+                if step(case):
+                    return True
         except StoppedError:
             self._give_up(case)
         except SrcliError as error:

@@ -7,24 +7,19 @@ at once is bounded by the stages of the line that ask for room.
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
-import tempfile
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import Self
 
-import psutil
-
 from srcli.errors import DiskFullError
 from srcli.io import stores
 from srcli.io.addresses import Address, Remote
 from srcli.io.files import output_errors, scratch
 
-_NAME = re.compile(r"srcli-depot-(\d+)-.*")
 _SPARE_BYTES = 64 << 20  # left free on the disk for everybody else
 _MOST_NAME = 80  # characters of a key's last part that its copy keeps
 
@@ -33,7 +28,8 @@ class Depot:
     """A temporary folder, made when it is first needed. Threads may share it."""
 
     def __init__(self) -> None:
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
+        self._resources = ExitStack()
         self._numbers = count()
         self._mutex = Lock()
 
@@ -45,19 +41,16 @@ class Depot:
         """A folder of its own for one picture."""
         with self._mutex:
             if self._folder is None:
-                _sweep()
-                self._folder = tempfile.TemporaryDirectory(
-                    prefix=f"srcli-depot-{os.getpid()}-", dir=scratch(), ignore_cleanup_errors=True
-                )
-        folder = Path(self._folder.name, str(next(self._numbers)))
+                self._folder = self._resources.enter_context(scratch())
+        folder = self._folder / str(next(self._numbers))
         with output_errors(folder, hint="point $TMPDIR to a folder that you may write"):
             folder.mkdir()
         return folder
 
     def close(self) -> None:
         """Remove all that is here."""
-        if self._folder is not None:
-            self._folder.cleanup()
+        self._resources.close()
+        self._folder = None
 
     def __enter__(self) -> Self:
         return self
@@ -132,11 +125,3 @@ def _check_room(path: Path, source: Remote, size: int) -> None:
             f"no space left for {source} ({size / 1e6:.1f} MB) in {path.parent.parent}",
             hint="free some space, or point $TMPDIR to another disk",
         )
-
-
-def _sweep() -> None:
-    """Remove what killed processes left."""
-    for folder in scratch().glob("srcli-depot-*"):
-        matched = _NAME.fullmatch(folder.name)
-        if matched and not psutil.pid_exists(int(matched[1])):
-            shutil.rmtree(folder, ignore_errors=True)

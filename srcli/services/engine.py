@@ -10,7 +10,7 @@ from typing import Self
 
 import torch
 
-from srcli.errors import UsageError
+from srcli.errors import OutOfMemoryError, UsageError
 from srcli.inference.convoy import ticks_at_once
 from srcli.inference.ensemble import ensemble
 from srcli.inference.geometry import Plan, PlanKind, StreamPlan, TilePlan
@@ -173,7 +173,10 @@ class Engine:
         """How many images of this size share a run: on a GPU as many small ones as gain and fit."""
         if not self.groups:
             return 1
-        plan = self.plan(height, width)
+        try:
+            plan = self.plan(height, width)
+        except OutOfMemoryError:  # alone, it will say so itself
+            return 1
         if plan.kind is not PlanKind.WHOLE or self.options.seamless:
             return 1  # large enough to keep a device busy
         fitting = free_bytes(self.device) / self._need().bytes(height, width)

@@ -17,6 +17,7 @@ from srcli.io.alpha import AlphaKind, AlphaMode
 from srcli.io.decoded import PIXEL_LIMIT
 from srcli.io.drift import ColorFix
 from srcli.io.encode import WriteOptions, spool_dtype, target_dtype
+from srcli.io.files import scratch
 from srcli.io.formats import PictureFormat, check_target, limits_of
 from srcli.io.pictures import Picture, open_picture
 from srcli.io.profiles import IccMode
@@ -108,12 +109,17 @@ class Job:
         """What is written; arrays are finished as TIFF would be, which holds everything."""
         return self.write.format or PictureFormat.TIFF
 
-    @property
-    def folder(self) -> Path | None:
-        """Where large spools go: to the disk that the result goes to. None: where $TMPDIR says."""
-        parent = self.file.parent if isinstance(self.file, Path) else None
-        beside = parent if parent is not None and parent.is_dir() else None
-        return self.work_folder or beside
+    def spool_folder(self) -> Path:
+        """Where large spools go: to the disk that the result goes to, else where $TMPDIR says.
+
+        It is one that somebody sweeps if this process is killed. Raises OutputError, DiskFullError.
+        """
+        if self.work_folder is None:
+            parent = self.file.parent if isinstance(self.file, Path) else None
+            beside = parent if parent is not None and parent.is_dir() else None
+            self.resources.callback(setattr, self, "work_folder", None)
+            self.work_folder = self.resources.enter_context(scratch(beside))
+        return self.work_folder
 
     @property
     def spool_dtype(self) -> SpoolDtype:

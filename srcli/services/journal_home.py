@@ -22,7 +22,7 @@ from filelock import FileLock
 from srcli.errors import SrcliError
 from srcli.io import stores
 from srcli.io.addresses import Address, Remote
-from srcli.io.files import output_errors, scratch
+from srcli.io.files import output_errors, scratch_place
 from srcli.services.journal_file import (
     JOURNAL_NAME,
     WORK_NAME,
@@ -247,7 +247,7 @@ class StoreHome:
 
     def _opened(self, mutex: Lock) -> sqlite3.Connection:
         self._scratch = tempfile.TemporaryDirectory(
-            prefix="srcli-journal-", dir=scratch(), ignore_cleanup_errors=True
+            prefix="srcli-journal-", dir=scratch_place(), ignore_cleanup_errors=True
         )
         database = open_database(Path(self._scratch.name, JOURNAL_NAME), is_index=True)
         self._log.load(database, compact=not self._is_read_only)

@@ -76,9 +76,15 @@ class _Ended(Generic[P]):
 _End = _Ended[P] | BaseException | None  # None: nothing more will come
 
 
+_OnBug = Callable[[BaseException], None]
+
+
 class _Source(Protocol[P]):
-    def get(self, stage: Stage[P] | GroupStage[P]) -> list[P]:
-        """What a thread of the stage does next; nothing at the end."""
+    def get(self, stage: Stage[P] | GroupStage[P], on_bug: _OnBug) -> list[P]:
+        """What a thread of the stage does next; nothing at the end. It never raises.
+
+        A thread that died here would leave those before it waiting for room for ever.
+        """
         ...
 
 
@@ -89,13 +95,17 @@ class _Feed(Generic[P]):
         self._parcels, self._stop = parcels, stop
         self._lock = Lock()
 
-    def get(self, stage: Stage[P] | GroupStage[P]) -> list[P]:
+    def get(self, stage: Stage[P] | GroupStage[P], on_bug: _OnBug) -> list[P]:
         with self._lock:
             if self._stop.is_set():
                 return []
-            for parcel in self._parcels:
-                return [parcel]
-            return []
+            try:
+                return [next(self._parcels)]
+            except StopIteration:
+                return []
+            except BaseException as bug:
+                on_bug(bug)
+                return []
 
 
 class _Inbox(Generic[P]):
@@ -119,14 +129,17 @@ class _Inbox(Generic[P]):
             self._is_over = True
             self._changed.notify_all()
 
-    def get(self, stage: Stage[P] | GroupStage[P]) -> list[P]:
+    def get(self, stage: Stage[P] | GroupStage[P], on_bug: _OnBug) -> list[P]:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_over)
             if not self._waiting:
                 return []
             taken = [self._waiting.popleft()]
-            if isinstance(stage, GroupStage):
-                taken += self._others(stage, taken[0])
+            try:
+                if isinstance(stage, GroupStage):
+                    taken += self._others(stage, taken[0])
+            except BaseException as bug:
+                on_bug(bug)
             self._changed.notify_all()
             return taken
 
@@ -190,11 +203,8 @@ class _Crew(Generic[P]):
         self._lock = Lock()
 
     def serve(self, work: Callable[[list[P]], list[P]]) -> None:
-        try:
-            while parcels := self._inbox.get(self._stage):
-                self._do(work, parcels)
-        except BaseException as bug:  # of the feed: it ends this thread, and is raised in the main
-            self._crash(bug)
+        while parcels := self._inbox.get(self._stage, self._crash):
+            self._do(work, parcels)
         self._go_home()
 
     def _do(self, work: Callable[[list[P]], list[P]], parcels: list[P]) -> None:

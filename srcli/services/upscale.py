@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from srcli.errors import OutputError, SrcliError
+from srcli.errors import OutputError, SrcliError, memory_errors
 from srcli.inference.memory import MemoryExhaustedError
 from srcli.inference.rows import RowSource
 from srcli.io.addresses import Remote
@@ -20,7 +20,7 @@ from srcli.io.encode import write_picture
 from srcli.io.spool import Spool
 from srcli.services.depot import Depot, hand_over
 from srcli.services.engine import Engine
-from srcli.services.job import Job, PageRows, PictureOptions, Source, open_job
+from srcli.services.job import Job, PageRows, PictureOptions, Source, name_of, open_job
 from srcli.services.observer import Observer, Progress
 from srcli.services.rows import SpoolSink, SpoolSource
 from srcli.services.stop import Stop, StoppedError
@@ -71,7 +71,7 @@ def upscale_file(
     Raises ImageError, OutputError, UsageError or a ResourceError; then nothing was written.
     """
     observer = observer or Observer()
-    with Depot() as depot:
+    with memory_errors(name_of(source)), Depot() as depot:
         job = open_job(engine, source, target, options or PictureOptions(), depot.slot())
         with closing(job):
             run_job(engine, job, observer)
@@ -205,7 +205,7 @@ class _Raster:
                 self.channels,
                 job.spool_dtype,
                 memory_limit=job.spool_limit,
-                folder=job.folder,
+                folder=job.spool_folder,
             )
         )
 

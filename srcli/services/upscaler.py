@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from srcli.errors import ImageError, UsageError
+from srcli.errors import ImageError, UsageError, memory_errors
 from srcli.inference.geometry import PlanKind
 from srcli.inference.precision import Precision
 from srcli.inference.rows import RowSink, RowSource, TensorSink, TensorSource
@@ -74,7 +74,8 @@ class Upscaler:
         request = UpscaleRequest(
             model=str(model), blend=blend, offline=offline, trust=trust, engine=engine
         )
-        self.engine = load_engines(request, Observer())[0]
+        with memory_errors(str(model)):
+            self.engine = load_engines(request, Observer())[0]
 
     @property
     def scale(self) -> int:
@@ -113,7 +114,8 @@ class Upscaler:
             metadata=metadata,
             overwrite=overwrite,
         )
-        restored: P = self._enlarge(picture, options, None if output is None else str(output))
+        with memory_errors("the picture"):
+            restored: P = self._enlarge(picture, options, None if output is None else str(output))
         return restored
 
     def _enlarge(self, picture: Any, options: PictureOptions, output: str | None) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from srcli.io.files import scratch
+from srcli.io.files import scratch_place
 
 _PREFIX = "srcli-serve-"
 _LOCK = "lock"
@@ -22,7 +22,9 @@ _YOUNG_SECONDS = 60  # one that begins just now may not have its lock yet
 def own_folder() -> Iterator[Path]:
     """A folder in $TMPDIR while the block lasts. What killed services left there is removed."""
     _remove_orphans()
-    folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=scratch(), ignore_cleanup_errors=True)
+    folder = tempfile.TemporaryDirectory(
+        prefix=_PREFIX, dir=scratch_place(), ignore_cleanup_errors=True
+    )
     with folder as place, FileLock(Path(place) / _LOCK):
         requests = Path(place) / "requests"
         requests.mkdir()
@@ -30,7 +32,7 @@ def own_folder() -> Iterator[Path]:
 
 
 def _remove_orphans() -> None:
-    for folder in scratch().glob(f"{_PREFIX}*"):
+    for folder in scratch_place().glob(f"{_PREFIX}*"):
         try:
             is_young = time.time() - folder.stat().st_mtime < _YOUNG_SECONDS
             if is_young or not (folder / _LOCK).is_file():

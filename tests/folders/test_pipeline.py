@@ -156,3 +156,24 @@ def test_a_stage_takes_those_together_that_belong_together_and_the_oldest_first(
     ended = list(run_stages(feed(), [Stage("first", [passing]), group], Stop()))
     assert sorted(ended) == [1, 2, 11, 12, 21, 31, 41]
     assert groups == [[1], [11, 21, 31], [2, 12], [41]]
+
+
+def test_a_bug_in_choosing_who_belongs_together_is_raised_and_nobody_waits_for_ever():
+    def bug(parcel):
+        raise ValueError("how many?")
+
+    together = GroupStage("together", [list], belongs=lambda one, other: True, most=bug)
+    lines = [*stages(passing), together, *stages(passing)]
+    before = threading.active_count()
+    with pytest.raises(ValueError, match="how many"):
+        list(run_stages(iter(range(30)), lines, Stop()))
+    assert threading.active_count() == before
+
+
+def test_a_bug_in_what_is_fed_is_raised():
+    def parcels():
+        yield 0
+        raise ValueError("of the feed")
+
+    with pytest.raises(ValueError, match="of the feed"):
+        list(run_stages(parcels(), stages(passing, passing), Stop()))

@@ -1,6 +1,8 @@
 """Several ticks of a stream at the same time: the same rows in order, and nothing left behind."""
 
+import gc
 import threading
+import weakref
 
 import pytest
 import torch
@@ -102,3 +104,34 @@ def test_where_python_is_most_of_the_work_one_tick_is_under_way(monkeypatch):
     assert ticks_at_once(full, torch.device("cpu")) == MOST_AT_ONCE
     assert ticks_at_once(full, torch.device("meta")) == 1
     assert ticks_at_once(tiny_rrdb(channels=2, growth=2), torch.device("cpu")) == 1
+
+
+@pytest.mark.parametrize("index", [0, 3])
+def test_what_goes_wrong_holds_no_memory(index):
+    made = stream(3)
+    parts = [weakref.ref(stage) for stage in made.stages]
+    wrong = ((tick, rows[:, :2] if tick.index == index else rows) for tick, rows in steps(made))
+    gc.collect()
+    gc.disable()  # a plan that needs less starts at once, before anything would be collected
+    try:
+        with torch.inference_mode(), pytest.raises(RuntimeError) as caught:
+            list(convoy(made, wrong))
+        del made, wrong, caught
+        assert not any(part() for part in parts)
+    finally:
+        gc.enable()
+
+
+def test_where_the_system_gives_no_more_threads_those_it_gave_end(monkeypatch):
+    start, left = threading.Thread.start, [2]
+
+    def refusing(thread):
+        left[0] -= 1
+        if left[0] < 0:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refusing)
+    made = stream(3)
+    with pytest.raises(RuntimeError, match="new thread"):
+        list(convoy(made, steps(made)))

@@ -65,7 +65,7 @@ def test_without_a_folder_for_temporary_files_the_error_says_what_to_set(monkeyp
 
     monkeypatch.setattr(files, "gettempdir", none)
     with pytest.raises(OutputError) as told:
-        files.scratch()
+        files.scratch_place()
     assert "$TMPDIR" in told.value.hint
 
 
@@ -105,4 +105,4 @@ def test_a_cache_that_may_not_be_looked_into_is_an_empty_one(tmp_path, monkeypat
 
 
 def test_temporary_files_go_where_the_system_says():
-    assert files.scratch() == Path(tempfile.gettempdir())
+    assert files.scratch_place() == Path(tempfile.gettempdir())

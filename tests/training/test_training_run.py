@@ -318,6 +318,28 @@ def test_a_damaged_checkpoint_is_passed_over(tune, tmp_path):
     assert (code, "going on from step 3" in err) == (0, True)
 
 
+def killed_before_anything_was_saved(run: Path) -> None:
+    for path in (run / "checkpoints").iterdir():
+        path.unlink()
+
+
+@pytest.mark.parametrize("way", [["--resume"], []], ids=["resumed", "started again"])
+def test_a_run_that_was_killed_before_it_saved_anything_begins_anew(tune, tmp_path, way):
+    tune("-o", "whole")
+    tune("-o", "run")
+    killed_before_anything_was_saved(tmp_path / "run")
+    code, _, err = tune("-o", "run", *way)
+    assert (code, "nothing" in err or "before anything was saved" in err) == (0, bool(way))
+    assert_same_bits(tensors_of(tmp_path / "run"), tensors_of(tmp_path / "whole"))
+    steps = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").open()]
+    assert [each["step"] for each in steps if each["type"] == "validation"].count(0) == 1
+
+
+def test_a_run_without_even_its_settings_begins_anew(tune, tmp_path):
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    assert tune("-o", "run", "--resume")[0] == 0
+
+
 def empty(photos: Path) -> list[str]:
     for path in photos.iterdir():
         path.unlink()

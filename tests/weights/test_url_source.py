@@ -8,7 +8,7 @@ from weights_server import CONTENT, Served, digest
 from srcli.errors import DiskFullError
 from srcli.io.cache import Cache
 from srcli.io.catalogue import UrlSource
-from srcli.io.sources import Hosts, SourceError, fetch
+from srcli.io.sources import Hosts, SourceError, fetch, url
 
 SIZE = len(CONTENT)
 
@@ -139,3 +139,52 @@ def test_a_disk_without_room_is_noticed_before_the_download(server):
     with pytest.raises(DiskFullError, match="no space left for .* MB"):
         get(f"{server.address}/a.pth", size=10**18)
     assert not server.requests
+
+
+@pytest.mark.parametrize(
+    ("served", "reason"),
+    [
+        pytest.param(Served(redirect="ftp://127.0.0.1/a"), "away from the web", id="ftp"),
+        pytest.param(Served(redirect="file:///etc/passwd"), "leads nowhere", id="file"),
+        pytest.param(Served(redirect="http://[::/a"), "no address", id="nonsense"),
+        pytest.param(Served(redirect="/a.pth"), "leads nowhere, or in circles", id="circle"),
+        pytest.param(Served(encoding="gzip"), "a compressed file", id="gzip"),
+        pytest.param(Served(status=429, retry_after="3600"), "answered 429", id="far-later"),
+    ],
+)
+def test_where_a_server_leads_astray_it_is_left(server, served, reason):
+    server.files["/a.pth"] = served
+    with pytest.raises(SourceError, match=reason) as told:
+        get(f"{server.address}/a.pth")
+    assert "\n" not in str(told.value) and len(server.requests) <= 11
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_busy_server_is_asked_again_when_it_says(server, status):
+    server.files["/a.pth"] = Served(status=status, retry_after="0", failures=2)
+    assert get(f"{server.address}/a.pth") == CONTENT
+    assert len(server.gets()) == 3
+
+
+def test_a_file_that_would_take_days_is_given_up_and_can_be_gone_on_with(server, monkeypatch):
+    monkeypatch.setattr("srcli.io.sources.network.PATIENCE_SECONDS", 0.3)
+    server.files["/a.pth"] = Served(drip_s=0.05)
+    with pytest.raises(SourceError, match="less than 1000 bytes a second"):
+        get(f"{server.address}/a.pth")
+    assert Cache().partial(digest(CONTENT)).stat().st_size > 0
+
+
+def test_an_answer_whose_head_never_ends_is_given_up(server, monkeypatch):
+    monkeypatch.setattr(url, "PATIENCE_SECONDS", 0.3)
+    server.files["/a.pth"] = Served(silence_s=2)
+    start = time.monotonic()
+    with pytest.raises(SourceError, match="no answer"):
+        get(f"{server.address}/a.pth")
+    assert time.monotonic() - start < 1.5
+
+
+def test_crumbs_are_not_asked_for_one_by_one_for_ever(server):
+    server.files["/a.pth"] = Served(cuts=[300_000, *[100] * 50])
+    with pytest.raises(SourceError, match="broke off"):
+        get(f"{server.address}/a.pth")
+    assert len(server.gets()) < 6

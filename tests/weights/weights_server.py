@@ -26,6 +26,10 @@ class Served:
     takes_ranges: bool = True
     etag: str = ""
     claimed_size: int | None = None
+    encoding: str = ""
+    retry_after: str = ""
+    failures: int = 10**9  # times that `status` is answered; then all is well
+    drip_s: float = 0.0  # between two bytes
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -47,7 +51,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(416)
             return
         body = b"" if served.redirect else served.content[start:]
-        self.send_response(302 if served.redirect else 206 if start else served.status)
+        is_well = served.status == 200 or served.failures <= 0
+        served.failures -= 1
+        self.send_response(
+            302 if served.redirect else 206 if start else 200 if is_well else served.status
+        )
+        for name, value in (
+            ("Content-Encoding", served.encoding),
+            ("Retry-After", served.retry_after),
+        ):
+            if value:
+                self.send_header(name, value)
         self.send_header("Content-Type", served.content_type)
         self.send_header("Content-Length", str(served.claimed_size or len(body)))
         if start:
@@ -69,6 +83,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body[: served.cuts.pop(0)])
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
+        elif served.drip_s:
+            for index in range(len(body)):
+                self.wfile.write(body[index : index + 1])
+                time.sleep(served.drip_s)
         else:
             self.wfile.write(body)
 

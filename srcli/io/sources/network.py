@@ -6,12 +6,15 @@ import os
 import queue
 import socket
 import threading
+import time
 import urllib.request
 from urllib.parse import urlsplit
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0  # a connection may be taken, and yet nobody answers
 STALL_SECONDS = 10.0  # without a byte in the middle of a file
+PATIENCE_SECONDS = 20.0  # with too few bytes: a server may send one now and then, for ever
+SLOWEST_BYTES = 1000  # in a second
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -21,6 +24,25 @@ class SourceError(Exception):
 
 class HostDownError(SourceError):
     """The host of a source cannot be reached: nor can its other sources."""
+
+
+class TooSlowError(SourceError):
+    """A file that would take days: to ask for the rest would not make it faster."""
+
+
+class Pace:
+    """Raises TooSlowError where a file comes too slowly; told of all bytes that have arrived."""
+
+    def __init__(self) -> None:
+        self._since, self._before = time.monotonic(), 0
+
+    def saw(self, done: int) -> None:
+        seconds = time.monotonic() - self._since
+        if seconds < PATIENCE_SECONDS:
+            return
+        if done - self._before < SLOWEST_BYTES * seconds:
+            raise TooSlowError(f"gives less than {SLOWEST_BYTES} bytes a second")
+        self._since, self._before = time.monotonic(), done
 
 
 def is_offline(wish: bool | None = None) -> bool:

@@ -15,10 +15,9 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from srcli.io.catalogue import PackageSource, WantedFile
-from srcli.io.files import output_errors
+from srcli.io.files import output_errors, scratch
 from srcli.io.sources.check import measured, require_size
 from srcli.io.sources.network import SourceError
 
@@ -43,8 +42,7 @@ def fetch(source: PackageSource, partials: tuple[Path, ...]) -> tuple[WantedFile
 
     Raises SourceError if the installer cannot get it or if a file is not the wanted one.
     """
-    with TemporaryDirectory(prefix="package-", dir=partials[0].parent) as name:
-        folder = Path(name)
+    with scratch(partials[0].parent) as folder:
         _run_installer(source, folder)
         for wanted, partial in zip(source.files, partials, strict=True):
             _take(folder, wanted, partial)

@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
+import queue
 import re
+import threading
 import time
 import urllib.request
 from collections.abc import Callable
 from email.message import Message
+from functools import partial as partial_call
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import IO
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 
 import srcli
 from srcli.io.catalogue import UrlSource, WantedFile
 from srcli.io.containers import looks_like_page
 from srcli.io.files import output_errors
 from srcli.io.sources.check import measured, require_size
-from srcli.io.sources.network import STALL_SECONDS, Hosts, SourceError
+from srcli.io.sources.network import (
+    PATIENCE_SECONDS,
+    STALL_SECONDS,
+    Hosts,
+    Pace,
+    SourceError,
+    TooSlowError,
+)
 
 OnProgress = Callable[[int, int | None], None]  # bytes done, bytes in all where that is known
 
 _CHUNK_BYTES = 1 << 18
-_FRUITLESS_TRIES = 3  # in a row, without a byte gained, before a broken download is given up
+_FRUITLESS_TRIES = 3  # in a row, with hardly a byte gained, before a broken download is given up
+_LEAST_GAIN_BYTES = 1 << 14
 _PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 5.0  # that a server may ask for; for longer, nobody waits
+_MOST_BYTES = 4 << 30  # of a file whose size nobody knows
+_BUSY = {429, 500, 502, 503, 504}  # another time they may answer
+
+
+class _BusyError(SourceError):
+    """A server that may answer in `pause` seconds; None: it did not say."""
+
+    def __init__(self, reason: str, pause: float | None) -> None:
+        super().__init__(reason)
+        self.pause = pause
 
 
 def fetch(source: UrlSource, partial: Path, hosts: Hosts, on_progress: OnProgress) -> WantedFile:
@@ -36,36 +59,48 @@ def fetch(source: UrlSource, partial: Path, hosts: Hosts, on_progress: OnProgres
     if wanted.sha256 is None:  # nothing would notice that two halves are of different files
         partial.unlink(missing_ok=True)
     was_resumed = partial.exists()
+    was_pieced = _download(source.url, wanted, partial, hosts, on_progress)
+    try:
+        return measured(partial, wanted)
+    except SourceError:
+        partial.unlink()
+        if not (was_resumed or was_pieced):
+            raise
+    # Its pieces may be of different files: once more, all of it.
     _download(source.url, wanted, partial, hosts, on_progress)
     try:
         return measured(partial, wanted)
     except SourceError:
         partial.unlink()
-        if was_resumed:  # the beginning may have come from elsewhere: once more, all of it
-            return fetch(source, partial, hosts, on_progress)
         raise
 
 
 def _download(
     url: str, wanted: WantedFile, partial: Path, hosts: Hosts, on_progress: OnProgress
-) -> None:
+) -> bool:
+    """Whether it took more than one request."""
     beginning = _size(partial)
-    fruitless = 0
+    fruitless = tries = 0
     while True:
-        before = _size(partial)
+        before, pause = _size(partial), None
+        tries += 1
         try:
             if _receive(url, wanted, partial, hosts, on_progress):
-                return
+                return tries > 1
             failure = SourceError(f"broke off after {_size(partial)} bytes")
+        except _BusyError as error:
+            failure, pause = error, error.pause
+        except TooSlowError:
+            raise
         except SourceError as error:
             if _size(partial) == beginning or not partial.exists():
                 raise
             failure = error
-        fruitless = fruitless + 1 if _size(partial) <= before else 0
+        fruitless = fruitless + 1 if _size(partial) - before < _LEAST_GAIN_BYTES else 0
         if fruitless == _FRUITLESS_TRIES:
             raise failure
         hosts = Hosts()  # the one that was there a moment ago may be gone
-        time.sleep(_PAUSE_SECONDS * fruitless)
+        time.sleep(_PAUSE_SECONDS * fruitless if pause is None else pause)
 
 
 def _receive(
@@ -78,16 +113,17 @@ def _receive(
         partial.unlink()
     with _open(url, partial, hosts) as response:
         done, total = _extent(response, _size(partial))
-        if response.headers.get_content_type() == "text/html":
-            raise SourceError("answered with a web page instead of the file")
+        _require_file(response)
         require_size(total, wanted)
+        pace = Pace()
         with output_errors(partial), partial.open("ab" if done else "wb") as file:
             while chunk := _read(response):
                 if not done and looks_like_page(chunk):
                     raise SourceError("answered with a web page instead of the file")
                 done += file.write(chunk)
                 on_progress(done, total)
-                if done > (wanted.size or total or done):
+                pace.saw(done)
+                if done > (wanted.size or total or _MOST_BYTES):
                     raise SourceError("gave more bytes than it announced")
     return total is None or done == total
 
@@ -108,18 +144,58 @@ def _open(url: str, partial: Path, hosts: Hosts) -> HTTPResponse:
     request = urllib.request.Request(url, headers=headers)
     opener = urllib.request.build_opener(_CheckedRedirects(hosts))
     try:
-        response: HTTPResponse = opener.open(request, timeout=STALL_SECONDS)
+        return _in_time(partial_call(opener.open, request, timeout=STALL_SECONDS))
     except HTTPError as error:
         if error.code == 416 and offset:  # what we have is no beginning of what they have
             partial.unlink()
             return _open(url, partial, hosts)
-        raise SourceError(f"answered {error.code} {error.reason}") from None
+        raise _refusal(error) from None
+    except ValueError:  # of urllib, about an address that it was sent to
+        raise SourceError("redirects to what is no address") from None
     except (OSError, HTTPException) as error:
         reason = error.reason if isinstance(error, URLError) else error
         if isinstance(reason, TimeoutError):
             raise hosts.give_up(url) from None
-        raise SourceError(f"did not answer: {reason or type(error).__name__}") from None
-    return response
+        words = str(reason).partition("\n")[0] or type(error).__name__
+        raise SourceError(f"did not answer: {words}") from None
+
+
+def _in_time(ask: Callable[[], HTTPResponse]) -> HTTPResponse:
+    """The answer; TimeoutError where its head comes byte by byte, which no other clock notices."""
+    answers: queue.SimpleQueue[HTTPResponse | BaseException] = queue.SimpleQueue()
+
+    def wait() -> None:
+        try:
+            answers.put(ask())
+        except BaseException as error:  # whatever it is, it is the caller's
+            answers.put(error)
+
+    threading.Thread(target=wait, daemon=True, name="srcli address").start()
+    try:
+        answer = answers.get(timeout=PATIENCE_SECONDS)
+    except queue.Empty:
+        raise TimeoutError from None
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
+
+
+def _refusal(error: HTTPError) -> SourceError:
+    if 300 <= error.code < 400:
+        return SourceError(f"answered {error.code} and leads nowhere, or in circles")
+    reason = f"answered {error.code} {error.reason}".strip()
+    asked = error.headers.get("Retry-After", "")
+    pause = float(asked) if re.fullmatch(r"\d{1,9}", asked) else None
+    if error.code not in _BUSY or (asked and (pause is None or pause > _LONGEST_PAUSE_SECONDS)):
+        return SourceError(reason)
+    return _BusyError(reason, pause)
+
+
+def _require_file(response: HTTPResponse) -> None:
+    if response.headers.get_content_type() == "text/html":
+        raise SourceError("answered with a web page instead of the file")
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise SourceError("answered with a compressed file, though it was asked not to")
 
 
 def _extent(response: HTTPResponse, offset: int) -> tuple[int, int | None]:
@@ -152,5 +228,7 @@ class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
         headers: Message,
         newurl: str,
     ) -> urllib.request.Request | None:
+        if urlsplit(newurl).scheme not in ("http", "https"):
+            raise SourceError("redirects away from the web, which is not followed")
         self._hosts.require(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]

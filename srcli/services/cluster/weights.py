@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from srcli.errors import BadWeightsError
 from srcli.io.cache import Cache, sha256
 from srcli.io.catalogue import WantedFile
+from srcli.io.files import scratch
 from srcli.models.network import build_network
 from srcli.services.network import (
     DEFAULT_MODEL,
@@ -72,10 +72,10 @@ def load_recipe(recipe: Recipe, get: Sequence[Callable[[], bytes]]) -> LoadedNet
     Raises BadWeightsError where bytes are not what their digest says.
     """
     sources = iter(get)
-    with TemporaryDirectory(prefix="srcli-weights-") as scratch:
+    with scratch() as folder:
         loaded = []
         for part in recipe.parts:
-            paths = tuple(_file(wanted, next(sources), Path(scratch)) for wanted in part.files)
+            paths = tuple(_file(wanted, next(sources), folder) for wanted in part.files)
             weights = WeightsFile(
                 name=part.name, files=paths, entry=None, digest=part.digest, source=part.name
             )

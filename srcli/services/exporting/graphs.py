@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -18,7 +19,9 @@ def write_pt2(network: Exportable, path: Path) -> None:
     image = network.example(network.sizes[0])
     program = torch.export.export(network.body, (image,), dynamic_shapes=network.dynamic_shapes())
     facts = {FACTS: json.dumps(dict(network.facts))}
-    torch.export.save(program, str(path), extra_files=facts)
+    content = BytesIO()
+    torch.export.save(program, content, extra_files=facts)
+    path.write_bytes(content.getbuffer())
 
 
 def run_pt2(path: Path, dtype: torch.dtype) -> Run:
@@ -33,7 +36,10 @@ def write_torchscript(network: Exportable, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # that it is deprecated, our page says
         traced = torch.jit.trace(network.body, image)
-        traced.save(str(path), _extra_files={FACTS: json.dumps(dict(network.facts))})
+        content = BytesIO()
+        # Not into the file: on a full disk torch ends the process there and then.
+        torch.jit.save(traced, content, _extra_files={FACTS: json.dumps(dict(network.facts))})
+    path.write_bytes(content.getbuffer())
 
 
 def run_torchscript(path: Path, dtype: torch.dtype) -> Run:

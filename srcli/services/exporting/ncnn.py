@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 
 from srcli.errors import ExportError
+from srcli.io.files import scratch
 from srcli.services.exporting.formats import Exportable, Run, required
 from srcli.services.exporting.graphs import write_torchscript
 
@@ -22,8 +22,7 @@ def write_ncnn(network: Exportable, param: Path, binary: Path) -> None:
     """The pair for any height and width; numbers are stored in half precision if asked for."""
     (pnnx,) = required("pnnx")
     first, second = (f"[1,{network.channels},{height},{width}]" for height, width in network.sizes)
-    with TemporaryDirectory(prefix="srcli-") as name:
-        folder = Path(name)
+    with scratch() as folder:
         write_torchscript(network, folder / "net.pt")
         shapes = [f"inputshape={first}", f"inputshape2={second}"]
         done = subprocess.run(

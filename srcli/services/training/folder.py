@@ -96,9 +96,14 @@ class RunFolder:
         """Whether there is something to go on from."""
         return any(self._checkpoints())
 
+    @property
+    def is_stillborn(self) -> bool:
+        """Whether a run was killed here before it had saved anything."""
+        return (self.path / "checkpoints").is_dir() and not self.has_checkpoint
+
     def check_unused(self) -> None:
         """Raise OutputError if there is a run in the folder already."""
-        if self.config.exists() or any(self._checkpoints()):
+        if self.has_checkpoint or (self.config.exists() and not self.is_stillborn):
             raise OutputError(
                 f"{self.path} holds a run already",
                 hint="go on with it by --resume, or name another folder with --output",
@@ -108,6 +113,7 @@ class RunFolder:
         """Make the folder, for this launch of torchrun; OutputError if it cannot be made."""
         try:
             self.checkpoint(0).parent.mkdir(parents=True, exist_ok=True)
+            self.metrics.unlink(missing_ok=True)  # of one killed before it saved anything
         except OSError as error:
             raise OutputError(
                 f"{self.path} cannot be made: {error.strerror}",

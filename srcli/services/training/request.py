@@ -60,6 +60,7 @@ def finetune(
     options, observer = options or RunOptions(), observer or TrainingObserver()
     options = _restarted(options, request.output)
     folder = run_folder(request.output, request.folder.resolve().name, resume=options.resume)
+    options = _born(options, folder, observer)
     if not request.folder.is_dir():
         raise UsageError(f"{request.folder}: no such folder", hint="give a folder of pictures")
     if options.resume:
@@ -78,11 +79,13 @@ def train_file(
     stop: Stop | None = None,
 ) -> TrainingReport:
     """Train as a file says; what it leaves "auto", a resumed run takes as it was settled."""
-    options = _restarted(options or RunOptions(), output)
+    options, observer = options or RunOptions(), observer or TrainingObserver()
+    options = _restarted(options, output)
     tables = _read_tables(file)
     is_of_run = options.resume and output is None and (file.parent / "checkpoints").is_dir()
     wanted = file.parent if is_of_run else output
     folder = run_folder(wanted, file.stem, resume=options.resume)
+    options = _born(options, folder, observer)
     config = parse_config(tables, source=str(file))
     if options.resume:
         config = parse_config(
@@ -103,6 +106,14 @@ def _restarted(options: RunOptions, output: Path | None) -> RunOptions:
     folder = RunFolder(output)
     is_ours = is_restarted() and folder.is_of(launch()) and folder.has_checkpoint
     return replace(options, resume=is_ours)
+
+
+def _born(options: RunOptions, folder: Path, observer: TrainingObserver) -> RunOptions:
+    """Without `resume` where the run was killed before it had anything to go on from."""
+    if not (options.resume and RunFolder(folder).is_stillborn):
+        return options
+    observer.note(f"{folder} was stopped before anything was saved: starting from the beginning")
+    return replace(options, resume=False)
 
 
 def run_folder(output: Path | None, name: str, *, resume: bool) -> Path:

@@ -1,0 +1,96 @@
+"""What killed processes leave is removed by the next one, and what is still in use is not."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from srcli.io import leftovers
+from srcli.io.files import replacing, scratch
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="nothing is locked there")
+
+DESCRIPTORS = Path("/proc/self/fd")
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from srcli.io.files import replacing, scratch
+with replacing(Path("a.png")) as partial, scratch(Path.cwd()) as folder:
+    partial.write_bytes(b"half")
+    (folder / "spool").write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder in which a process was killed while it wrote a.png."""
+    monkeypatch.setattr(leftovers, "_dead_partials", {})  # as in a new process
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED], cwd=tmp_path, env=environment, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL and len(list(tmp_path.iterdir())) == 2
+    return tmp_path
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_who_writes_the_same_file_removes_what_a_killed_process_left_of_it(place):
+    with replacing(place / "a.png") as partial:
+        partial.write_bytes(b"whole")
+    assert [name for name in names(place) if "partial" in name or name == "a.png"] == ["a.png"]
+
+
+def test_what_was_left_of_another_file_is_somebody_elses(place):
+    with replacing(place / "b.png") as partial:
+        partial.write_bytes(b"whole")
+    assert sum("partial" in name for name in names(place)) == 1
+
+
+def test_who_needs_a_folder_on_the_way_removes_those_of_killed_processes(place):
+    with scratch(place) as folder:
+        assert [name for name in names(place) if name.startswith(".srcli-")] == [folder.name]
+    assert not any(name.startswith(".srcli-") for name in names(place))
+
+
+def test_what_is_being_written_is_left_alone(tmp_path, monkeypatch):
+    with replacing(tmp_path / "a.png") as ours, scratch(tmp_path) as folder:
+        ours.write_bytes(b"ours")
+        monkeypatch.setattr(leftovers, "_dead_partials", {})  # another process looks
+        with replacing(tmp_path / "a.png") as theirs, scratch(tmp_path):
+            theirs.write_bytes(b"theirs")
+        assert ours.read_bytes() == b"ours" and folder.is_dir()
+    assert (tmp_path / "a.png").read_bytes() == b"ours"  # whoever is last
+
+
+def test_a_folder_is_listed_once_however_many_files_are_written(tmp_path, monkeypatch):
+    listed = []
+    monkeypatch.setattr(leftovers, "_listed", lambda folder: listed.append(folder) or [])
+    for number in range(5):
+        with replacing(tmp_path / f"{number}.png") as partial:
+            partial.write_bytes(b"whole")
+    assert len(listed) == 1
+
+
+def test_a_folder_whose_process_was_killed_while_it_made_or_removed_it_goes_too(tmp_path):
+    (tmp_path / ".srcli-0123abcd").mkdir()
+    (tmp_path / ".srcli-4567cdef").mkdir()
+    (tmp_path / ".srcli-4567cdef/spool").touch()
+    with scratch(tmp_path):
+        pass
+    assert not names(tmp_path)
+
+
+@pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="Linux tells")
+def test_no_descriptor_stays_open(tmp_path):
+    before = len(list(DESCRIPTORS.iterdir()))
+    for _ in range(3):
+        with replacing(tmp_path / "a.png") as partial, scratch(tmp_path):
+            partial.write_bytes(b"whole")
+    assert len(list(DESCRIPTORS.iterdir())) == before
