@@ -11,7 +11,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, metadata
+from importlib.metadata import PackageNotFoundError, distribution, metadata
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1] / "pyproject.toml"
@@ -67,6 +67,8 @@ def licence(package: str) -> str:
     named = [each for each in about.get_all("Classifier") or [] if each.startswith("License ::")]
     named += about.get_all("License-Expression") or about.get_all("License") or []
     told = " ".join(each for each in named if len(each) < _LONGEST_NAME).lower()
+    for file in about.get_all("License-File") or [] if not told else []:
+        told += (distribution(package).read_text(f"licenses/{file}") or "")[:_LONGEST_NAME].lower()
     return ", ".join(name for name, known in _FAMILIES.items() if re.search(known, told))
 
 

@@ -94,9 +94,8 @@ def test_a_repository_that_is_missing_is_named(hf):
 def test_a_hub_that_nobody_reaches_is_told_in_one_line(monkeypatch, hf):
     from huggingface_hub import HfApi
 
-    from srcli.io.sources.network import is_offline
-
-    assert not is_offline(None)
+    for name in ("SRCLI_OFFLINE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(stores._store(hf), "_api", HfApi(endpoint="http://127.0.0.1:9"))
     with pytest.raises(ImageError, match="place/a.jpg cannot be reached"):
         stores.read(hf / "a.jpg")
