@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import gettempdir
+from tempfile import TemporaryFile, gettempdir
 
-from srcli.errors import DiskFullError, OutputError
+from srcli.errors import DiskFullError, OutputError, SrcliError
 from srcli.io.leftovers import held_folder, held_partial
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -84,9 +84,7 @@ def output_errors(
         yield
     except OSError as error:
         if is_full(error):
-            message = f"no space left to write {path}"
-            hint = f"free some space on the disk of {path.absolute().parent}, or write elsewhere"
-            raise DiskFullError(message, hint=hint) from error
+            raise full(path) from error
         ours = {str(place) for place in (path, path.parent, *written)}
         if error.errno in _REFUSED and {str(error.filename), str(error.filename2)} & ours:
             message = f"cannot write {path}: {_REFUSED[error.errno]}"
@@ -149,6 +147,28 @@ def expanded(path: Path) -> Path:
 def is_full(error: OSError) -> bool:
     """Whether the operating system says that a disk or a quota is full."""
     return error.errno in _FULL
+
+
+def refused(path: Path, what: str, error: OSError, *, hint: str) -> SrcliError:
+    """An OutputError: `path` "cannot be made", or what `what` says; a DiskFullError if it is."""
+    if is_full(error):
+        return full(path)
+    return OutputError(f"{path} {what}: {error.strerror}", hint=hint)
+
+
+def full(path: Path) -> DiskFullError:
+    """The error for a `path` for which no space is left."""
+    hint = f"free some space on the disk of {path.absolute().parent}, or write elsewhere"
+    return DiskFullError(f"no space left to write {path}", hint=hint)
+
+
+def takes_no_file(folder: Path) -> bool:
+    """Whether the disk is so full that there is not even room for an empty file."""
+    try:
+        with TemporaryFile(dir=folder):
+            return False
+    except OSError as error:
+        return is_full(error)
 
 
 def _flush(partial: Path) -> None:

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from srcli.errors import DiskFullError, OutputError
 from srcli.io.addresses import Address, address_of, is_remote
+from srcli.io.files import full, refused, takes_no_file
 
 JOURNAL_NAME = ".srcli-journal.sqlite"
 LOCK_NAME = ".srcli-journal.lock"
@@ -48,10 +49,8 @@ def take_lock(folder: Path) -> FileLock:
             hint="wait until it is done, or choose another folder with --output",
         ) from None
     except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be written: {error.strerror}",
-            hint="choose another folder with --output, or use --no-journal",
-        ) from None
+        hint = "choose another folder with --output, or use --no-journal"
+        raise refused(folder, "cannot be written", error, hint=hint) from None
     return lock
 
 
@@ -110,6 +109,8 @@ def translated(path: Path | str) -> Iterator[None]:
             *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR),
             *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY),
         ):
+            if takes_no_file(Path(path).parent):
+                raise full(Path(path)) from error
             raise OutputError(
                 f"{path} cannot be written: {error}", hint="choose another --output folder"
             ) from error

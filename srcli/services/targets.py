@@ -11,7 +11,7 @@ from typing import BinaryIO, TypeAlias
 from srcli.errors import DiskFullError, OutputError, UsageError
 from srcli.io import stores
 from srcli.io.addresses import Address, Remote, address_of, is_remote
-from srcli.io.files import can_be
+from srcli.io.files import can_be, refused
 from srcli.io.formats import PictureFormat, format_of_name
 
 
@@ -167,6 +167,5 @@ def make_folder(folder: Address) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be made: {error.strerror}", hint="name another folder with --output"
-        ) from None
+        hint = "name another folder with --output"
+        raise refused(folder, "cannot be made", error, hint=hint) from None

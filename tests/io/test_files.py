@@ -2,11 +2,14 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
 from srcli.errors import DiskFullError, OutputError
 from srcli.io.files import replacing
+from srcli.services.targets import make_folder
+from srcli.services.training.folder import RunFolder
 
 
 def test_a_file_appears_only_when_the_block_has_succeeded(tmp_path):
@@ -78,3 +81,15 @@ def test_what_is_no_file_is_never_replaced(tmp_path):
 def test_a_failure_to_read_something_else_is_not_blamed_on_the_output(tmp_path):
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "a"):
         (tmp_path / "input").read_bytes()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_folder_for_which_there_is_no_room_is_a_full_disk(tmp_path, monkeypatch, code):
+    def mkdir(self, *_, **__):
+        raise OSError(code, os.strerror(code), str(self))
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with pytest.raises(DiskFullError, match="no space left to write .*out"):
+        make_folder(tmp_path / "out")
+    with pytest.raises(DiskFullError, match="no space left to write .*run"):
+        RunFolder(tmp_path / "run").create()

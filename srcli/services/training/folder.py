@@ -22,7 +22,7 @@ from typing import Any
 
 from srcli.errors import BadWeightsError, DiskFullError, OutputError, UsageError
 from srcli.io.checkpoints import read_checkpoint, write_checkpoint
-from srcli.io.files import replacing
+from srcli.io.files import refused, replacing
 
 CHECKPOINT = re.compile(r"step-(\d+)\.pt")
 SHEET = re.compile(r"step-(\d+)\.png$")
@@ -115,10 +115,8 @@ class RunFolder:
             self.checkpoint(0).parent.mkdir(parents=True, exist_ok=True)
             self.metrics.unlink(missing_ok=True)  # of one killed before it saved anything
         except OSError as error:
-            raise OutputError(
-                f"{self.path} cannot be made: {error.strerror}",
-                hint="name another folder with --output",
-            ) from None
+            hint = "name another folder with --output"
+            raise refused(self.path, "cannot be made", error, hint=hint) from None
         if launch is not None:
             with replacing(self.launch) as partial:
                 partial.write_text(launch, "utf-8")
