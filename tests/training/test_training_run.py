@@ -335,8 +335,9 @@ def test_a_run_that_was_killed_before_it_saved_anything_begins_anew(tune, tmp_pa
     assert [each["step"] for each in steps if each["type"] == "validation"].count(0) == 1
 
 
-def test_a_run_without_even_its_settings_begins_anew(tune, tmp_path):
-    (tmp_path / "run/checkpoints").mkdir(parents=True)
+@pytest.mark.parametrize("begun", ["run", "run/checkpoints"])
+def test_a_run_without_even_its_settings_begins_anew(tune, tmp_path, begun):
+    (tmp_path / begun).mkdir(parents=True)
     assert tune("-o", "run", "--resume")[0] == 0
 
 

@@ -99,7 +99,9 @@ class RunFolder:
     @property
     def is_stillborn(self) -> bool:
         """Whether a run was killed here before it had saved anything."""
-        return (self.path / "checkpoints").is_dir() and not self.has_checkpoint
+        if self.has_checkpoint or not self.path.is_dir():
+            return False
+        return (self.path / "checkpoints").is_dir() or not any(self.path.iterdir())
 
     def check_unused(self) -> None:
         """Raise OutputError if there is a run in the folder already."""

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from srcli.degradations.resize import Filter, quantize, resize
-from srcli.io.files import replacing
+from srcli.io.files import output_errors, replacing
 from srcli.io.tensors import read_state_dict, write_safetensors
 from srcli.metrics.fidelity import Channels, Protocol, measure
 from srcli.metrics.names import Metric
@@ -132,14 +132,16 @@ class Validator:
             )
         ]
         if rows:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            with output_errors(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as partial:
                 save_sheet(partial, rows)
 
 
 def keep_samples(path: Path, samples: Sequence[Tensor]) -> None:
     """Keep the first samples for the sheets of a resumed run."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     write_safetensors(path, {f"{number:03}": sample for number, sample in enumerate(samples)})
 
 
