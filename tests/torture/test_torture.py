@@ -10,7 +10,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="its processes fork")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="its processes fork"),
+    pytest.mark.skipif(
+        "SRCLI_TORTURE" not in os.environ, reason="minutes: SRCLI_TORTURE=1 runs it"
+    ),
+]
 
 
 @pytest.fixture(scope="module")
