@@ -136,10 +136,11 @@ def means_no_memory(error: BaseException) -> bool:
     >>> means_no_memory(MemoryError()), means_no_memory(RuntimeError("CUDA out of memory"))
     (True, True)
     """
-    is_plain = isinstance(error, RuntimeError)
-    return isinstance(error, MemoryError) or (
-        is_plain and any(sign in str(error) for sign in _NO_MEMORY)
-    )
+    if not isinstance(error, RuntimeError):
+        return isinstance(error, MemoryError)
+    # torch's own class, by its name: this module must not import torch
+    is_torch = type(error).__name__ == "OutOfMemoryError"
+    return is_torch or any(sign in str(error) for sign in _NO_MEMORY)
 
 
 @contextmanager
