@@ -310,7 +310,11 @@ class Training(Trial):
     def faults(self, folder: Path, right: State) -> list[str]:
         """Checkpoints are whole; the best and last weights may be of an earlier step."""
         changing = ("best.safetensors", "last.safetensors")
-        torn = [name for name, what in super().state(folder).items() if what.startswith("damaged")]
+        torn = [
+            name
+            for name, what in super().state(folder).items()
+            if what.startswith("damaged") and ".partial" not in name
+        ]
         return torn + [
             fault
             for fault in super().faults(folder, right)
