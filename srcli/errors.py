@@ -37,6 +37,7 @@ _NAMED = re.compile(
 # The CPU allocator of torch, MPS, pinned memory and the libraries have no exception of their own.
 _NO_MEMORY = (
     *("DefaultCPUAllocator", "_STATUS_ALLOC_FAILED", "out of memory"),
+    "could not create a primitive",  # oneDNN
     "can't start new thread",  # its stack is memory too
 )
 

@@ -87,12 +87,12 @@ def start(
     log = log or folder.with_name(f"{folder.name}.log")
     sys.stdout.flush()
     log.touch()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # from its first moment, the child's too
     started = time.monotonic()
     pid = os.fork()
     if pid:
         return Child(pid, log, started)
     code = 70
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # as srcli.__main__ does
     try:
         _be_a_program(log, folder, environment or {})
         before()

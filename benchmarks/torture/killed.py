@@ -173,6 +173,9 @@ class Folder(Trial):
             name = f"in/{'below/' if number > 3 else ''}{number}.{suffix}"
             noise(folder / name, number, (40 + 8 * number, 50))
 
+    def may_stay(self, name: str) -> bool:
+        return ".sqlite-" in name  # SQLite's own, which it takes up again
+
     def before(self) -> None:
         import srcli.services.job
 
@@ -252,7 +255,7 @@ class PullFromHub(Pull):
     def state(self, folder: Path) -> State:
         """What the hub's own library leaves in its own cache is its own."""
         mine = super().state(folder)
-        theirs = ("/.locks/", ".incomplete", "/dummy_file_")
+        theirs = ("/.locks/", ".incomplete", "/dummy_file_", ".tmp")
         return {n: what for n, what in mine.items() if not any(each in n for each in theirs)}
 
 
@@ -290,9 +293,13 @@ class Training(Trial):
         return (*self.first, "--resume") if (folder / "run").exists() else self.first
 
     def state(self, folder: Path) -> State:
-        return {
-            name: what for name, what in super().state(folder).items() if "events.out" not in name
-        }
+        """Without the checkpoints before the last: a stop that was heard adds one where it was."""
+        mine = super().state(folder)
+        saved = sorted(name for name in mine if name.endswith(".pt"))
+        return {name: what for name, what in mine.items() if name not in saved[:-1]}
+
+    def may_stay(self, name: str) -> bool:
+        return name.startswith("run/")  # to be gone on with
 
     def essence(self, path: Path) -> str:
         if path.name in ("metrics.jsonl", "report.html"):
@@ -303,7 +310,12 @@ class Training(Trial):
     def faults(self, folder: Path, right: State) -> list[str]:
         """Checkpoints are whole; the best and last weights may be of an earlier step."""
         changing = ("best.safetensors", "last.safetensors")
-        return [
+        torn = [
+            name
+            for name, what in super().state(folder).items()
+            if what.startswith("damaged") and ".partial" not in name
+        ]
+        return torn + [
             fault
             for fault in super().faults(folder, right)
             if not any(c in fault for c in changing)

@@ -121,8 +121,8 @@ class Case:
 
     def __init__(self, place: Path, options: argparse.Namespace) -> None:
         self.options = options
-        self.network = weights(place, blocks=2)
-        self.picture = np.random.default_rng(0).integers(0, 256, (44, 37, 3), np.uint8)
+        self.network = weights(place)
+        self.picture = np.random.default_rng(0).integers(0, 256, (150, 40, 3), np.uint8)
         self.shortage = Shortage(0, for_good=False)
         self._prepare()
 
@@ -148,7 +148,7 @@ class Case:
         import srcli
 
         options = self.options
-        tile = 16 if options.plan == "tiles" else None
+        tile = 48 if options.plan == "tiles" else None
         return srcli.Upscaler(
             self.network,
             plan=options.plan,

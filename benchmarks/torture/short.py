@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import time
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -29,8 +30,10 @@ def main() -> None:
     report = {}
     for name, torture in TORTURES.items():  # those that compute in this process come last
         with tempfile.TemporaryDirectory(prefix="srcli-short-") as place:
+            began = time.perf_counter()
             cases, faults = torture(Path(place))
-        report[name] = {"cases": cases, "faults": faults}
+        seconds = round(time.perf_counter() - began, 1)
+        report[name] = {"cases": cases, "seconds": seconds, "faults": faults}
     sys.stdout.write(json.dumps(report, indent=1) + "\n")
     raise SystemExit(any(each["faults"] for each in report.values()))
 
@@ -65,14 +68,14 @@ def _network(place: Path) -> tuple[int, list[str]]:
 
 def _convoys(place: Path) -> tuple[int, list[str]]:
     tally = together.Tally()
-    together.convoys(place, 40, Random(7), tally)
+    together.convoys(place, 25, Random(7), tally)
     return tally.cases, tally.faults
 
 
 def _memory(place: Path) -> tuple[int, list[str]]:
     tally = memory.Tally()
     options = Namespace(plan="stream", ticks=2, precision="fp32", tta=False, for_good=False)
-    options.stride, options.seconds, options.real = 41, 1e9, False
+    options.stride, options.seconds, options.real = 401, 1e9, False
     memory.injected(place, options, tally)
     return tally.places, tally.faults
 

@@ -36,7 +36,7 @@ from srcli.cli.interrupts import INTERRUPTED, Interrupted
 from srcli.cli.manual import commands
 from srcli.cli.roff import roff
 from srcli.errors import DiskFullError, SrcliError, UsageError, memory_errors
-from srcli.io.files import is_full
+from srcli.io.files import full, is_full
 
 LEAST_COLUMNS = 72  # of help
 
@@ -125,10 +125,10 @@ def _silence() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line. A SrcliError becomes a message and an exit code; a bug stays a bug."""
-    interrupts.install()
-    _open_streams()
-    _widen()
     try:
+        interrupts.install()
+        _open_streams()
+        _widen()
         # What Pillow murmurs about a damaged file is said by the error of that file, if any.
         warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
         logging.getLogger("PIL").setLevel(logging.CRITICAL)
@@ -155,6 +155,8 @@ def _failure(end: BaseException) -> SrcliError | None:
             raise end
     except SrcliError as failure:
         return failure
+    except OSError as failure:
+        return full(Path(failure.filename)) if is_full(failure) else None
     except BaseException:
         return None
 

@@ -13,6 +13,7 @@ from srcli.errors import DiskFullError, OutputError, SrcliError
 from srcli.io.leftovers import held_folder, held_partial
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_SMALL_BYTES = 1 << 16  # more than SQLite asks for at a time
 _REFUSED = {
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
@@ -163,10 +164,10 @@ def full(path: Path) -> DiskFullError:
 
 
 def takes_no_file(folder: Path) -> bool:
-    """Whether the disk is so full that there is not even room for an empty file."""
+    """Whether the disk is so full that there is not even room for a small file."""
     try:
-        with TemporaryFile(dir=folder):
-            return False
+        with TemporaryFile(dir=folder, buffering=0) as file:
+            return (file.write(bytes(_SMALL_BYTES)) or 0) < _SMALL_BYTES
     except OSError as error:
         return is_full(error)
 

@@ -6,6 +6,7 @@ All of it is in memory meanwhile.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,8 @@ def save_avif_frames(
         "xmp": blob(pages[0], "xmp-data"),
         "icc_profile": blob(pages[0], "icc-profile-data"),
     }
-    frames[0].save(
+    save_whole(
+        frames[0],
         path,
         "AVIF",
         save_all=True,
@@ -61,10 +63,24 @@ def _to_pillow(page: VipsImage) -> Image.Image:
     )
 
 
+def save_whole(image: Image.Image, path: Path, kind: str | None = None, **options: object) -> None:
+    """Write by Pillow, in the format `kind` or that of the suffix. Raises OSError, ValueError.
+
+    Some of Pillow's encoders write to the file's descriptor by themselves, and take a write that a
+    full disk cut short for a whole one. So they write to memory.
+    """
+    kind = kind or Image.registered_extensions().get(path.suffix.lower())
+    if kind is None:
+        raise ValueError(f"unknown file extension: {path.suffix}")
+    content = BytesIO()
+    image.save(content, kind, **options)
+    path.write_bytes(content.getbuffer())
+
+
 def _save_bmp(page: VipsImage, path: Path) -> None:
     """Write 8-bit gray or RGB."""
     dpi = (float(page.xres) * 25.4, float(page.yres) * 25.4)
-    _to_pillow(page).save(path, "BMP", dpi=dpi)
+    save_whole(_to_pillow(page), path, "BMP", dpi=dpi)
 
 
 def _save_heic(page: VipsImage, path: Path, quality: int | None, exif: Exif | None) -> None:

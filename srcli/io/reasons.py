@@ -23,7 +23,7 @@ from srcli.io.vips import VipsError
 _GRACE_SECONDS = 0.005  # from the text of a failure to the exception in its thread, at most
 _MOST_LOOKS = 20
 _NOISE = ("unable to call", "unable to load", "unable to fetch", "unable to write", "unable to ")
-_NO_MEMORY = "out of memory"
+_NO_MEMORY = ("out of memory", "Error creating thread")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -80,7 +80,7 @@ def told(again: Callable[[], object] | None = None) -> Iterator[None]:
 
 def damaged(name: str, reason: str) -> SrcliError:
     """The ImageError for an input that libvips cannot read; it may want for memory too."""
-    if _NO_MEMORY in reason:
+    if any(sign in reason for sign in _NO_MEMORY):
         return _no_memory(name)
     return ImageError(
         f"{name} cannot be read: {reason or 'its content makes no sense'}",
@@ -117,7 +117,7 @@ def writing(name: str, file: Path) -> Iterator[None]:
             raise DiskFullError(
                 f"no space left to write {name}", hint="free some space, or write elsewhere"
             ) from failure
-        if _NO_MEMORY in reason:
+        if any(sign in reason for sign in _NO_MEMORY):
             raise _no_memory(name) from failure
         raise OutputError(
             f"{name} cannot be written: {reason or 'its encoder refuses'}",

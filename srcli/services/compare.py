@@ -9,6 +9,7 @@ from pathlib import Path
 
 from srcli.errors import ImageError, OutputError, SrcliError, UsageError
 from srcli.io.files import output_errors, replacing
+from srcli.io.foreign_save import save_whole
 from srcli.reports.difference import difference
 from srcli.reports.page import Card, Links, Page, Pair, Shown, index_html, page_html, thumbnail
 from srcli.reports.sheet import Box, comparison_sheet, interesting_boxes
@@ -161,7 +162,7 @@ def _write_sheet(target: Path, pictures: PictureSet, options: CompareOptions) ->
     boxes = options.crops or interesting_boxes(levels)
     sheet = comparison_sheet(list(zip(pictures.labels, levels, strict=True)), boxes)
     with replacing(target) as partial:
-        sheet.save(partial)
+        save_whole(sheet, partial)
 
 
 def _compare_folders(

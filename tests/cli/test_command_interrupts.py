@@ -1,6 +1,7 @@
 """A signal ends a command whatever a library does with the exception that it raises."""
 
 import contextlib
+import errno
 import os
 import signal
 import time
@@ -93,3 +94,11 @@ def test_where_memory_is_out_a_command_says_so_in_two_lines(command, error):
 
     code, said = command(act)
     assert code == 5 and "no memory left" in said and "hint:" in said and len(said.split("\n")) == 3
+
+
+def test_a_full_disk_that_nobody_foresaw_is_told_in_two_lines(command):
+    def act():
+        raise OSError(errno.ENOSPC, "No space left on device", "a.bin")
+
+    code, said = command(act)
+    assert (code, said.splitlines()[0]) == (5, "error: no space left to write a.bin")

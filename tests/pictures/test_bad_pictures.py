@@ -217,3 +217,29 @@ def test_names_with_brackets_and_other_scripts_are_plain_names(tmp_path):
     enlarge(source, target)
     assert open_picture(target).width == 30
     assert target.read_bytes()[:8] == SIGNATURE
+
+
+SHORT_OF_SPACE = """
+import resource, sys
+from pathlib import Path
+from PIL import Image
+from srcli.errors import DiskFullError
+from srcli.io.files import replacing
+from srcli.io.foreign_save import save_whole
+noise = Image.effect_noise((90, 40), 80).convert("RGB")
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+try:
+    with replacing(Path(sys.argv[1])) as partial:
+        save_whole(noise, partial)
+except DiskFullError:
+    sys.exit(5)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no limits there")
+@pytest.mark.parametrize("name", ["a.bmp", "a.jpg", "a.png"])
+def test_a_picture_of_pillow_that_a_full_disk_cuts_short_is_no_picture(tmp_path, name):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", SHORT_OF_SPACE, tmp_path / name]
+    assert subprocess.run(command, env=environment, check=False).returncode == 5
+    assert not list(tmp_path.iterdir())

@@ -104,3 +104,9 @@ def test_a_hub_that_never_answers_is_given_up_for_the_whole_run(hub, monkeypatch
 
 def test_nothing_is_looked_for_on_the_network_to_know_what_is_nearby(no_network):
     assert held_nearby(wanted()) is None
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_hub_is_asked_again(hub, status):
+    hub.files["/blob"] = Served(status=status, retry_after="0", failures=2)
+    assert get()[0] == CONTENT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +15,9 @@ from srcli.io.catalogue import HubSource, WantedFile
 from srcli.io.files import is_full, output_errors
 from srcli.io.sources.check import measured, require_digest, require_size
 from srcli.io.sources.network import ANSWER_SECONDS, Hosts, SourceError
-from srcli.io.sources.url import OnProgress
+from srcli.io.sources.url import OnProgress, pause_before
 
+_TRIES = 3
 _HTTP_ROOTS = {"HTTPError", "RequestException"}
 
 
@@ -80,12 +82,25 @@ def _download(
             tqdm_class=_reporting(on_progress),
         )
 
-    try:
-        return Path(download())
-    except _transport_errors() as error:
-        if "Protocol" not in type(error).__name__:
-            raise
-        return Path(download())  # broke off: the library goes on by itself only from version 2.0
+    for _ in range(_TRIES - 1):
+        try:
+            return Path(download())
+        except _transport_errors() as error:
+            pause = _pause_after(error)
+            if pause is None:
+                raise
+            time.sleep(pause)
+    return Path(download())
+
+
+def _pause_after(error: Exception) -> float | None:
+    """Seconds after which to try again; None: not at all."""
+    if "Protocol" in type(error).__name__:
+        return 0  # broke off: the library goes on by itself only from version 2.0
+    response = getattr(error, "response", None)
+    if response is None:
+        return None
+    return pause_before(response.status_code, response.headers.get("Retry-After", ""))
 
 
 def recorded_digest(path: Path) -> str | None:

@@ -42,9 +42,9 @@ _BUSY = {429, 500, 502, 503, 504}  # another time they may answer
 
 
 class _BusyError(SourceError):
-    """A server that may answer in `pause` seconds; None: it did not say."""
+    """A server that may answer in `pause` seconds."""
 
-    def __init__(self, reason: str, pause: float | None) -> None:
+    def __init__(self, reason: str, pause: float) -> None:
         super().__init__(reason)
         self.pause = pause
 
@@ -184,11 +184,22 @@ def _refusal(error: HTTPError) -> SourceError:
     if 300 <= error.code < 400:
         return SourceError(f"answered {error.code} and leads nowhere, or in circles")
     reason = f"answered {error.code} {error.reason}".strip()
-    asked = error.headers.get("Retry-After", "")
-    pause = float(asked) if re.fullmatch(r"\d{1,9}", asked) else None
-    if error.code not in _BUSY or (asked and (pause is None or pause > _LONGEST_PAUSE_SECONDS)):
-        return SourceError(reason)
-    return _BusyError(reason, pause)
+    pause = pause_before(error.code, error.headers.get("Retry-After", ""))
+    return SourceError(reason) if pause is None else _BusyError(reason, pause)
+
+
+def pause_before(status: int, retry_after: str) -> float | None:
+    """Seconds after which a busy server is asked again; None: it is not, or not soon.
+
+    >>> [pause_before(429, asked) for asked in ("", "2", "60")], pause_before(404, "")
+    ([0.5, 2.0, None], None)
+    """
+    if status not in _BUSY:
+        return None
+    if not retry_after:
+        return _PAUSE_SECONDS
+    pause = float(retry_after) if re.fullmatch(r"\d{1,9}", retry_after) else None
+    return pause if pause is not None and pause <= _LONGEST_PAUSE_SECONDS else None
 
 
 def _require_file(response: HTTPResponse) -> None:

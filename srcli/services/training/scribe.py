@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from srcli import __version__
-from srcli.errors import DiskFullError, OutputError
+from srcli.errors import DiskFullError, OutputError, UsageError
 from srcli.services.training.log import MetricsLog
 from srcli.services.training.observer import Beginning, TrainingObserver
 from srcli.services.training.page import RunPage
@@ -93,7 +93,7 @@ class Scribe(TrainingObserver):
             return
         try:
             self._page.write()
-        except (OutputError, DiskFullError) as error:  # weights matter more than a page
+        except (OutputError, DiskFullError, UsageError) as error:  # weights matter more than a page
             self._page = None
             self._inner.note(f"no more pages: {error}")
 
