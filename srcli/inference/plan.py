@@ -17,6 +17,9 @@ from srcli.models.network import Network
 # Up to this size the whole image at once is not slower than a stream: the rows of a small image
 # are few beside the network's delay (measured on a CPU, docs/explanation/streaming.md).
 WHOLE_AREA = 192 * 192
+# Nor is it where a light network makes no more than this of it: it all stays near, and is not cut
+# into thousands of short operations, whose Python only one thread at a time can do.
+WHOLE_BYTES = 48 * 2**20
 # Larger bands are hardly faster. A CPU wants what it works on to stay near, and several ticks, of
 # which each thread gets some; a GPU wants enough to do for all its cores.
 BAND_BYTES_CPU = 18 * 2**20  # of what the widest convolution reads
@@ -62,8 +65,7 @@ def plan_run(
     options = options or PlanOptions()
     kind, tile = options.kind, options.tile
     if kind is PlanKind.AUTO:
-        fits = need.bytes(height, width) <= room.budget
-        kind = _best(height * width, network, options, fits=fits)
+        kind = _best(height * width, need.bytes(height, width), network, room, options)
     if kind is PlanKind.STREAM:
         return plan_stream(height, width, network, room)
     if kind is PlanKind.WHOLE:
@@ -73,11 +75,13 @@ def plan_run(
     )
 
 
-def _best(area: int, network: Network, options: PlanOptions, *, fits: bool) -> PlanKind:
+def _best(area: int, whole: float, network: Network, room: Room, options: PlanOptions) -> PlanKind:
+    """For an image of this area, which at once takes `whole` bytes."""
     asks_for_tiles = options.tile is not None or options.halo is not None
     if asks_for_tiles or not can_stream(network.body):
         return PlanKind.TILES
-    return PlanKind.WHOLE if fits and area <= WHOLE_AREA else PlanKind.STREAM
+    is_small = area <= WHOLE_AREA or whole <= WHOLE_BYTES
+    return PlanKind.WHOLE if is_small and whole <= room.budget else PlanKind.STREAM
 
 
 def plan_stream(height: int, width: int, network: Network, room: Room) -> StreamPlan:

@@ -45,6 +45,14 @@ def test_large_images_stream_and_small_ones_go_at_once(height, width, options, k
     assert chosen(height, width, **options).kind is kind
 
 
+@pytest.mark.parametrize(
+    ("per_pixel", "kind"), [(100, PlanKind.WHOLE), (110, PlanKind.STREAM)], ids=["48", "53"]
+)
+def test_a_larger_image_of_which_little_is_made_goes_at_once(per_pixel, kind):
+    plan = plan_run(600, 800, RRDB, Need(per_pixel), room())
+    assert plan.kind is kind
+
+
 def test_a_small_image_that_does_not_fit_at_once_streams():
     assert chosen(100, 100, budget=5e6).kind is PlanKind.STREAM
 
