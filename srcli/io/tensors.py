@@ -118,16 +118,21 @@ def _read_torch(path: Path, *, is_mapped: bool) -> StateTree:
     return tree
 
 
-def refuse_unless_plain(path: Path) -> None:
-    """Raise BadWeightsError where a PyTorch file is anything but tensors that lie within it."""
+def refuse_unless_plain(
+    path: Path, *, most_tensors: int = MOST_TENSORS, hint: str | None = None
+) -> None:
+    """Raise BadWeightsError where a PyTorch file is anything but tensors that lie within it.
+
+    Numbers, texts and mappings of them may be there too. `hint` says what to use instead of it.
+    """
     try:
-        check_torch_file(path)
+        check_torch_file(path, most_tensors=most_tensors)
     except PickleError as problem:
         if asked := strangers(path):
             message = f"{path} asks for {asked[0]}: refused, only tensors are ever loaded"
-            hint = "use a .safetensors of these weights, or one saved from a state_dict()"
-            raise BadWeightsError(message, hint=hint) from None
-        raise _damaged(path, str(problem)) from problem
+            instead = "use a .safetensors of these weights, or one saved from a state_dict()"
+            raise BadWeightsError(message, hint=hint or instead) from None
+        raise _damaged(path, str(problem), hint) from problem
 
 
 def _tensors(mapping: Mapping[object, object]) -> StateTree:
@@ -140,6 +145,6 @@ def _tensors(mapping: Mapping[object, object]) -> StateTree:
     return tree
 
 
-def _damaged(path: Path, reason: str) -> BadWeightsError:
+def _damaged(path: Path, reason: str, hint: str | None = None) -> BadWeightsError:
     detail = f" ({reason})" if reason else ""
-    return BadWeightsError(f"{path} is damaged{detail}", hint="download it again")
+    return BadWeightsError(f"{path} is damaged{detail}", hint=hint or "download it again")
