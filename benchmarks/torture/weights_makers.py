@@ -255,7 +255,7 @@ def _put(path: Path, content: bytes) -> None:
 
 
 def _misled_pickles() -> Iterator[Hostile]:
-    for name, data in _bombs().items():
+    for name, data in bombs().items():
         yield _file(f"pickle {name} zip", zipped(data, {"data/0": bytes(4)}), ".pth")
         yield _file(f"pickle {name} legacy", legacy(data.replace(b"tQ", b"NtQ")), ".pth")
 
@@ -293,7 +293,8 @@ def _named(value: bytes, name: str = "a") -> bytes:
     return b"\x80\x02}X" + struct.pack("<I", len(name)) + name.encode() + value + b"s."
 
 
-def _bombs() -> dict[str, bytes]:
+def bombs() -> dict[str, bytes]:
+    """Short pickles that ask for memory, for time, or for what is not there."""
     doubled = b"\x80\x02}X\1\0\0\0xK\1s" + b"".join(
         b"q%c}X\1\0\0\0ah%cs(X\1\0\0\0bh%cu" % (n, n, n) for n in range(60)
     )
