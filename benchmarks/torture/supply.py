@@ -15,7 +15,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from socket import gethostname
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,6 +87,7 @@ def sbom(path: Path) -> tuple[str, str, int]:
         return "SBOM", done.stderr.strip().splitlines()[-1], 1
     needed = {_normal(name): version for name, version in _needed()}
     document = only(json.loads(path.read_text("utf-8")), set(needed))
+    name_licences(document)
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False), "utf-8")
     if faults := [*faults_of(document, needed), *_against_schema(path)]:
         return "SBOM", "; ".join(faults), 1
@@ -108,6 +108,17 @@ def only(document: dict[str, Any], names: set[str]) -> dict[str, Any]:
     return document | {"components": kept, "dependencies": edges}
 
 
+def name_licences(document: dict[str, Any]) -> None:
+    """Of packages whose metadata has a licence, but no name that CycloneDX knows."""
+    sys.path.insert(0, str(ROOT))
+    from srcli_docs.dependencies import ABSENT, licence
+
+    for each in document["components"]:
+        told = licence(each["name"])
+        if "licenses" not in each and told != ABSENT:
+            each["licenses"] = [{"license": {"name": told, "acknowledgement": "declared"}}]
+
+
 def faults_of(document: dict[str, Any], needed: dict[str, str]) -> Iterator[str]:
     """What an SBOM lacks: packages, their versions and addresses; or tells of this machine."""
     listed = {_normal(each["name"]): each for each in document["components"]}
@@ -116,16 +127,12 @@ def faults_of(document: dict[str, Any], needed: dict[str, str]) -> Iterator[str]
         if found.get("version") != version or not str(found.get("purl")).startswith("pkg:pypi/"):
             yield f"{name} {version} is not in it as a package"
     text = json.dumps(document)
-    for private in (
-        str(ROOT),
-        str(Path.home()),
-        sys.prefix,
-        sys.base_prefix,
-        "file:",
-        gethostname(),
-    ):
-        if f'"{private}' in text or f"{private}/" in text:
-            yield f"it tells of {private}"
+    places = {str(ROOT), str(Path.home()), sys.prefix, sys.base_prefix} - {"/"}
+    for place in sorted(places):
+        if f'"{place}' in text:
+            yield f"it tells of {place}"
+    if "file:" in text:
+        yield "it tells of a file:"
 
 
 def _against_schema(path: Path) -> Iterator[str]:
