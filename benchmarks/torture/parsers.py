@@ -58,6 +58,7 @@ with atheris.instrument_imports(include=["srcli.io", "srcli.models", "srcli.serv
     import srcli.training.config
 
 import numpy as np
+import spandrel  # noqa: F401  (imported once, before the time of an input runs)
 import torch
 from picture_makers import samples
 from tally import Tally
