@@ -419,7 +419,8 @@ def _in_process(tally: Tally, name: str, options: argparse.Namespace) -> tuple[i
     tally.outcomes.update({f"{name}: read": read, f"{name}: refused": refused})
     if ended.returncode:
         told = [line for line in ended.stderr.splitlines() if not line.startswith("INFO: ")]
-        tally.fail(name, "\n".join(told)[-1500:])
+        # atheris writes the traceback of an exception to stdout.
+        tally.fail(name, "\n".join(told)[-700:] + ended.stdout[-2500:])
     found = [line for line in ended.stderr.splitlines() if "cov: " in line]
     reached = int(found[-1].partition("cov: ")[2].split()[0]) if found else 0
     return reached, f"{name}: {tried} tried, {read} read, {refused} refused, {reached} places"
