@@ -163,7 +163,8 @@ def translated(path: Path | str) -> Iterator[None]:
 
 def _damaged(path: Path | str, reason: str) -> OutputError:
     hint = "delete it; --overwrite then does again what is done"
-    return OutputError(f"{path} is damaged: {reason}", hint=hint)
+    told = "".join(each if each.isprintable() else " " for each in reason)  # it quotes the file
+    return OutputError(f"{path} is damaged: {told}", hint=hint)
 
 
 def partials_of(output: Path) -> list[Path]:

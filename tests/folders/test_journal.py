@@ -251,7 +251,7 @@ def outcome_of(out, source):
     try:
         finish(out, source)
     except OutputError as error:
-        assert error.hint
+        assert error.hint and str(error).isprintable()
 
 
 def test_a_schema_that_was_changed_is_damage(out, source):
@@ -261,6 +261,15 @@ def test_a_schema_that_was_changed_is_damage(out, source):
     database.close()
     with pytest.raises(OutputError, match="is damaged"):
         finish(out, source)
+
+
+def test_what_sqlite_quotes_of_a_damaged_schema_stays_on_one_line(out, source):
+    finish(out, source)
+    path = out / JOURNAL_NAME
+    path.write_bytes(path.read_bytes().replace(b"'stopped'))", b"'stopped')*"))
+    with pytest.raises(OutputError, match="is damaged: malformed") as refused:
+        finish(out, source)
+    assert str(refused.value).isprintable()
 
 
 def test_a_journal_with_wounds_is_refused_or_read_and_never_a_traceback(out, source):
