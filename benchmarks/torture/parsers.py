@@ -1,8 +1,9 @@
 """Coverage-guided fuzzing of everything in srcli that parses, with atheris.
 
-    python benchmarks/torture/parsers.py --runs 100000
+    python benchmarks/torture/parsers.py --seconds 90
 
-Each target runs in a process of its own, whose Python code in srcli is instrumented. The law: only
+Each target runs in a process of its own, whose Python code in srcli is instrumented, and has a line
+of figures as it ends; the last line is that of all. The law: only
 srcli's own errors come out, nothing takes over ten seconds, and no run takes more than
 `--memory-mib` of memory. Inputs that fall are kept in `--keep`, and are tried again by
 `parsers.py --target NAME --runs 0 FILE`.
@@ -18,6 +19,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,10 +58,11 @@ with atheris.instrument_imports(include=["srcli.io", "srcli.models", "srcli.serv
     import srcli.training.config
 
 import numpy as np
+import spandrel  # noqa: F401  (imported once, before the time of an input runs)
 import torch
 from picture_makers import samples
 from tally import Tally
-from weights_makers import good_files, ncnn_pair, pickled, safetensors, zipped
+from weights_makers import bombs, good_files, ncnn_pair, pickled, safetensors, zipped
 
 from srcli.errors import SrcliError
 from srcli.io.pickle_values import PickleError
@@ -69,6 +72,7 @@ from srcli.io.tiff import TiffError
 OWN = (SrcliError, TiffError, ProfileError, PickleError)
 SECONDS = 10
 LONGEST = 1 << 16
+LONGEST_BOMB = 1 << 12
 
 
 class Targets:
@@ -76,6 +80,7 @@ class Targets:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.numbers = _numbers_of(good_files()[0][2])
 
     def param(self, data: bytes) -> None:
         """An ncnn .param with a .bin of zeros behind it."""
@@ -135,7 +140,7 @@ class Targets:
     def torch_pickle(self, data: bytes) -> None:
         """The pickle of a .pth archive that is otherwise whole: what passes, torch can read."""
         path = self.folder / "a.pth"
-        path.write_bytes(zipped(data, {"data/0": bytes(64), "data/1": bytes(64)}))
+        path.write_bytes(zipped(data, self.numbers))
         srcli.io.tensors.read_state_dict(path)
 
     def catalogue(self, data: bytes) -> None:
@@ -259,7 +264,8 @@ def _headers() -> list[bytes]:
 
 def _pickles() -> list[bytes]:
     archives = [data for kind, _, data in good_files() if "zip" in kind]
-    return [*map(_pickle_of, archives), pickled({"a": {"b": ("c", 1)}}, 2)]
+    small = [data for data in bombs().values() if len(data) < LONGEST_BOMB]
+    return [*map(_pickle_of, archives), pickled({"a": {"b": ("c", 1)}}, 2), *small]
 
 
 def _catalogue() -> list[bytes]:
@@ -278,9 +284,14 @@ def _described() -> list[bytes]:
     return [jpeg.partition(b"Exif\0\0")[2][:400], *_picture("tiff-described", "tiff-tiled")]
 
 
-def _pickle_of(data: bytes) -> bytes:
-    import zipfile
+def _numbers_of(data: bytes) -> dict[str, bytes]:
+    """The records of an archive that its pickle refers to."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = [name for name in archive.namelist() if "/data/" in name]
+        return {name.partition("/")[2]: archive.read(name) for name in names}
 
+
+def _pickle_of(data: bytes) -> bytes:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         return archive.read("archive/data.pkl")
 
@@ -370,7 +381,8 @@ def fuzz(name: str, options: argparse.Namespace, keep: Path) -> None:
     for number, seed in enumerate(seeds(name)):
         (corpus / f"{number}").write_bytes(seed)
     limits = [f"-timeout={SECONDS}", f"-rss_limit_mb={options.memory_mib}", f"-max_len={LONGEST}"]
-    arguments = options.files or [f"-runs={options.runs}", "-seed=1", str(corpus)]
+    limits += [f"-max_total_time={options.seconds}"]
+    arguments = options.files or [f"-runs={options.runs}", f"-seed={options.seed}", str(corpus)]
     atheris.Setup(
         [sys.argv[0], *limits, f"-artifact_prefix={keep}/{name}-", *arguments],
         one_input(getattr(Targets(folder), name), shared),
@@ -387,32 +399,38 @@ def main() -> None:
         return
     tally, covered = Tally("parsers"), {}
     for name in options.target or all_targets():
-        said = _in_process(tally, name, options)
-        found = [line for line in said.splitlines() if "cov: " in line]
-        covered[name] = int(found[-1].partition("cov: ")[2].split()[0]) if found else 0
+        covered[name], line = _in_process(tally, name, options)
+        print(line, flush=True)
     sys.exit(tally.end(coverage=covered))
 
 
-def _in_process(tally: Tally, name: str, options: argparse.Namespace) -> str:
+def _in_process(tally: Tally, name: str, options: argparse.Namespace) -> tuple[int, str]:
+    """Places of the code that were reached, and a line of figures."""
     with tempfile.NamedTemporaryFile() as counts:
         counts.write(bytes(24))
         counts.flush()
         command = [sys.executable, __file__, "--counts", counts.name, "--target", name]
         command += ["--runs", str(options.runs), "--keep", options.keep, *options.files]
-        command += ["--memory-mib", str(options.memory_mib)]
+        command += ["--memory-mib", str(options.memory_mib), "--seed", str(options.seed)]
+        command += ["--seconds", str(options.seconds)]
         ended = subprocess.run(command, capture_output=True, text=True, errors="replace")
         tried, read, refused = struct.unpack("<3Q", Path(counts.name).read_bytes())
     tally.cases += tried
     tally.outcomes.update({f"{name}: read": read, f"{name}: refused": refused})
     if ended.returncode:
         told = [line for line in ended.stderr.splitlines() if not line.startswith("INFO: ")]
-        tally.fail(name, "\n".join(told)[-1500:])
-    return ended.stderr
+        # atheris writes the traceback of an exception to stdout.
+        tally.fail(name, "\n".join(told)[-700:] + ended.stdout[-2500:])
+    found = [line for line in ended.stderr.splitlines() if "cov: " in line]
+    reached = int(found[-1].partition("cov: ")[2].split()[0]) if found else 0
+    return reached, f"{name}: {tried} tried, {read} read, {refused} refused, {reached} places"
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=100_000, help="of each target")
+    parser.add_argument("--runs", type=int, default=-1, help="of each target at most; -1: any")
+    parser.add_argument("--seconds", type=int, default=0, help="of each target at most; 0: any")
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--target", action="append", choices=all_targets())
     parser.add_argument("--memory-mib", type=int, default=1500, help="of the whole process")
     parser.add_argument("--keep", default="torture-found", help="folder for inputs that fall")

@@ -74,13 +74,9 @@ def _environment(
     python: str, name: str, wheel: Path, place: Path, parts: tuple[str, ...]
 ) -> Iterator[Row]:
     interpreter = place / "bin" / "python"
-    made = _run("uv", "venv", "--quiet", "--clear", "--python", python, str(place))
-    if made.returncode == 0:
-        package = "srcli" if name == "oldest, bare" else "srcli[test]"
-        wanted = ["--resolution", RESOLUTIONS[name], f"{package} @ {wheel.absolute().as_uri()}"]
-        made = _run("uv", "pip", "install", "--quiet", "--python", str(interpreter), *wanted)
-    if made.returncode != 0:
-        yield Row((name, python, "installing", made.stderr.strip()[-300:]), False)
+    told = _install(python, name, wheel, place)
+    if told:
+        yield Row((name, python, "installing", told), False)
         return
     facts = ", ".join(_run(str(interpreter), "-c", FACTS, cwd=place).stdout.split())
     for part in () if name == "oldest, bare" else parts:
@@ -93,6 +89,27 @@ def _environment(
         faults = [f"{each.surrounding.name}: {each.fault}" for each in outcomes if each.fault]
         told = "; ".join(faults) or "all as promised"
         yield Row((name, facts, f"{len(outcomes)} surroundings", told), not faults)
+
+
+def _install(python: str, name: str, wheel: Path, place: Path) -> str:
+    """Make the environment; what went wrong, if anything did.
+
+    The versions are resolved for pyproject.toml, not for the wheel: of a wheel that is installed,
+    uv takes the oldest version of the wheel alone, and the newest of all it needs.
+    """
+    versions, to = str(place / "versions.txt"), ("--quiet", "--python", str(place / "bin/python"))
+    extra = () if name == "oldest, bare" else ("--extra", "test")
+    wanted = ("--resolution", RESOLUTIONS[name], *extra, "pyproject.toml", "-o", versions)
+    for words in (
+        ("venv", "--quiet", "--clear", "--python", python, str(place)),
+        ("pip", "compile", *to, *wanted),
+        ("pip", "install", *to, "-r", versions),
+        ("pip", "install", *to, "--no-deps", str(wheel)),
+    ):
+        made = _run("uv", *words)
+        if made.returncode != 0:
+            return made.stderr.strip()[-300:]
+    return ""
 
 
 def _run(*line: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:

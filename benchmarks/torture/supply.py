@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 UNKNOWN = 3
@@ -79,17 +80,73 @@ def _needed() -> Iterator[tuple[str, str]]:
 
 
 def sbom(path: Path) -> tuple[str, str, int]:
-    """What is installed here as CycloneDX, checked against its schema."""
-    words = ["environment", "--pyproject", "pyproject.toml", "--output-reproducible", "--validate"]
+    """What srcli needs here without extras, in CycloneDX, against its schema and the law."""
+    words = ["environment", "--pyproject", "pyproject.toml", "--output-reproducible"]
     done = _run("cyclonedx_py", *words, "--output-file", str(path), sys.executable)
     if done.returncode != 0:
-        return "cyclonedx-py", done.stderr.strip().splitlines()[-1], 1
-    document = json.loads(path.read_text("utf-8"))
-    licensed = sum("licenses" in each for each in document["components"])
-    count = len(document["components"])
-    version = document["specVersion"]
-    told = f"CycloneDX {version}, {count} components, {licensed} with a licence"
-    return "cyclonedx-py", told, 0
+        return "SBOM", done.stderr.strip().splitlines()[-1], 1
+    needed = {_normal(name): version for name, version in _needed()}
+    document = only(json.loads(path.read_text("utf-8")), set(needed))
+    name_licences(document)
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False), "utf-8")
+    if faults := [*faults_of(document, needed), *_against_schema(path)]:
+        return "SBOM", "; ".join(faults), 1
+    unknown = [each["name"] for each in document["components"] if "licenses" not in each]
+    told = f"CycloneDX {document['specVersion']}, {len(document['components'])} components"
+    return "SBOM", f"{told}, all but {', '.join(unknown)} with a licence", 0
+
+
+def only(document: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    """The SBOM of an environment without what is there for something else."""
+    kept = [each for each in document["components"] if _normal(each["name"]) in names]
+    refs = {each["bom-ref"] for each in kept} | {document["metadata"]["component"]["bom-ref"]}
+    edges = [
+        edge | {"dependsOn": [ref for ref in edge.get("dependsOn", ()) if ref in refs]}
+        for edge in document["dependencies"]
+        if edge["ref"] in refs
+    ]
+    return document | {"components": kept, "dependencies": edges}
+
+
+def name_licences(document: dict[str, Any]) -> None:
+    """Of packages whose metadata has a licence, but no name that CycloneDX knows."""
+    sys.path.insert(0, str(ROOT))
+    from srcli_docs.dependencies import ABSENT, licence
+
+    for each in document["components"]:
+        told = licence(each["name"])
+        if "licenses" not in each and told != ABSENT:
+            each["licenses"] = [{"license": {"name": told, "acknowledgement": "declared"}}]
+
+
+def faults_of(document: dict[str, Any], needed: dict[str, str]) -> Iterator[str]:
+    """What an SBOM lacks: packages, their versions and addresses; or tells of this machine."""
+    listed = {_normal(each["name"]): each for each in document["components"]}
+    for name, version in needed.items():
+        found = listed.get(name, {})
+        if found.get("version") != version or not str(found.get("purl")).startswith("pkg:pypi/"):
+            yield f"{name} {version} is not in it as a package"
+    text = json.dumps(document)
+    places = {str(ROOT), str(Path.home()), sys.prefix, sys.base_prefix} - {"/"}
+    for place in sorted(places):
+        if f'"{place}' in text:
+            yield f"it tells of {place}"
+    if "file:" in text:
+        yield "it tells of a file:"
+
+
+def _against_schema(path: Path) -> Iterator[str]:
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    text = path.read_text("utf-8")
+    version = SchemaVersion.from_version(json.loads(text)["specVersion"])
+    if error := JsonStrictValidator(version).validate_str(text):
+        yield str(error)[:300]
+
+
+def _normal(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")
 
 
 def packaging() -> tuple[str, str, int]:

@@ -36,7 +36,7 @@ def main() -> None:
         root = Path(place)
         os.environ["SRCLI_HOME"] = str(root / "home")
         canary = root / "canary"
-        hostile = all_hostile(canary)
+        hostile = [] if options.wounds_only else all_hostile(canary)
         tally = Tally("weights")
         in_children(tally, hostile, lambda one: refuse(root, canary, one), bound_mib=1500, group=25)
         wounds = range(options.first, options.first + options.wounds)
@@ -88,6 +88,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--wounds", type=int, default=20_000)
     parser.add_argument("--from", type=int, default=0, dest="first", help="number of the first")
+    parser.add_argument("--wounds-only", action="store_true", help="leave hostile files out")
     return parser.parse_args()
 
 

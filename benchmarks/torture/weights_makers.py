@@ -9,6 +9,7 @@ import pickle
 import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -254,7 +255,7 @@ def _put(path: Path, content: bytes) -> None:
 
 
 def _misled_pickles() -> Iterator[Hostile]:
-    for name, data in _bombs().items():
+    for name, data in bombs().items():
         yield _file(f"pickle {name} zip", zipped(data, {"data/0": bytes(4)}), ".pth")
         yield _file(f"pickle {name} legacy", legacy(data.replace(b"tQ", b"NtQ")), ".pth")
 
@@ -292,7 +293,8 @@ def _named(value: bytes, name: str = "a") -> bytes:
     return b"\x80\x02}X" + struct.pack("<I", len(name)) + name.encode() + value + b"s."
 
 
-def _bombs() -> dict[str, bytes]:
+def bombs() -> dict[str, bytes]:
+    """Short pickles that ask for memory, for time, or for what is not there."""
     doubled = b"\x80\x02}X\1\0\0\0xK\1s" + b"".join(
         b"q%c}X\1\0\0\0ah%cs(X\1\0\0\0bh%cu" % (n, n, n) for n in range(60)
     )
@@ -350,9 +352,60 @@ def _archives() -> Iterator[Hostile]:
         yield _file(f"zip record, {place}", _poked(good, b"PK\3\4", place), ".pth")
     for place in range(0, 22, 2):
         yield _file(f"zip end, {place}", _poked(good, b"PK\5\6", place), ".pth")
+    yield from _double_faced(good)
     yield _file("zip without a pickle", zipped(b"", {}).replace(b"data.pkl", b"nope.pkl"), ".pth")
     script = zipped(b"\x80\x02}.", {"constants.pkl": b"", "code/__torch__.py": b"x"})
     yield _file("TorchScript", script, ".pt")
+
+
+def _double_faced(good: bytes) -> Iterator[Hostile]:
+    """Archives in which one reader may find whole weights, and another half a gigabyte to make."""
+    bomb = _named(b"cbuiltins\nbytearray\n(" + _long(2**29) + b"tR")
+    with zipfile.ZipFile(io.BytesIO(good)) as archive:
+        records = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
+    pickle_ = records.pop("data.pkl")
+    del records["version"]
+    yield _file("archive behind an old file", legacy(bomb) + good, ".pth")
+    yield _file("archive behind a bare pickle", bomb + good, ".pth")
+    yield _file(
+        "archive of names in two cases", zipped(pickle_, records | {"DATA.PKL": bomb}), ".pth"
+    )
+    yield _file("archive of two indices", _two_indices(zipped(pickle_, records), bomb), ".pth")
+    yield _file("archive of other names beside", _other_names(pickle_, bomb, records), ".pth")
+    yield _file("archive with a remark", good[:-2] + b"\3\0abc", ".pth")
+    place = good.rfind(b"PK\6\7") + 8
+    yield _file("archive led astray", good[:place] + b"\1" + good[place + 1 :], ".pth")
+
+
+def _two_indices(good: bytes, bomb: bytes) -> bytes:
+    """The end names the place of the first index; Python takes what stands right before the end."""
+    index, end = good.index(b"PK\1\2"), len(good) - 22
+    bad = zipped(bomb, {"pad": bytes(index)})
+    first = bad.index(b"PK\1\2")
+    entries = bytearray(good[index:end])
+    place = entries.find(b"PK\1\2")
+    while place >= 0:  # where the record begins, as Python will correct it
+        (offset,) = struct.unpack_from("<L", entries, place + 42)
+        struct.pack_into("<L", entries, place + 42, first + offset - index)
+        place = entries.find(b"PK\1\2", place + 46)
+    tail = good[end : end + 12] + struct.pack("<LLH", len(entries), first, 0)
+    return bad[: len(bad) - 22] + good[:index] + bytes(entries) + tail
+
+
+def _other_names(good: bytes, bomb: bytes, records: dict[str, bytes]) -> bytes:
+    """Each record has a second name in an extra field, which newer Pythons take for the name."""
+    file = io.BytesIO()
+    named = {"data.pkl": ("other", bomb), "other": ("data.pkl", good)}
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, (second, content) in named.items():
+            info = zipfile.ZipInfo(f"archive/{name}")
+            text = f"archive/{second}".encode()
+            check = zlib.crc32(info.filename.encode())
+            info.extra = struct.pack("<HHBL", 0x7075, 5 + len(text), 1, check) + text
+            archive.writestr(info, content)
+        for name, content in {"version": b"3\n", **records}.items():
+            archive.writestr(f"archive/{name}", content)
+    return file.getvalue()
 
 
 BOMB_BYTES = 100 << 20

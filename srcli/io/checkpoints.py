@@ -9,7 +9,12 @@ import torch
 
 from srcli.errors import BadWeightsError
 from srcli.io.files import is_full, replacing
-from srcli.io.tensors import MALFORMED
+from srcli.io.pickles import MOST_TENSORS
+from srcli.io.tensors import MALFORMED, refuse_unless_plain
+
+# A run has its weights, their average and three tensors of the optimizer for each; and a
+# discriminator with the same.
+_TENSORS_PER_WEIGHT = 10
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -31,10 +36,12 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """What `write_checkpoint` wrote, on the CPU; BadWeightsError if it is damaged or no checkpoint.
 
-    Only plain values and tensors are read: a file that asks for anything else is refused.
+    Only plain values and tensors are read: a file that asks for anything else is refused by the
+    name of what it asked for, before torch sees it.
     """
     hint = "resume from another checkpoint of the run, or start a new one"
     try:
+        refuse_unless_plain(path, most_tensors=_TENSORS_PER_WEIGHT * MOST_TENSORS, hint=hint)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise BadWeightsError(f"there is no checkpoint {path}", hint=hint) from None

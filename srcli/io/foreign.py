@@ -208,7 +208,8 @@ def _animated(image: Image.Image, frames: list[int], metadata: Metadata) -> Meta
     delays = []
     for index in frames:
         image.seek(index)
-        if "duration" not in image.info:  # known only once the frame is decoded, for AVIF
+        # An AVIF tells it once the frame is decoded; until then older Pillows say the last one's.
+        if image.format == "AVIF" or "duration" not in image.info:
             image.load()
         delays.append(round(float(image.info.get("duration") or _DEFAULT_DELAY_MS)))
     image.seek(0)

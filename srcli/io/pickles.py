@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickletools
 import warnings
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from srcli.io.pickle_values import (
 
 LONGEST_BYTES = 64_000_000
 MOST_TENSORS = 20_000  # of one file; the largest networks of the field have 4,000
-MOST_OPERATIONS = 40 * MOST_TENSORS  # of one pickle: a tensor takes about 30
+OPERATIONS_PER_TENSOR = 40  # of a pickle; about 30 are usual
 _LOOKED_AT = 200_000  # operations, for names to tell
 _DEEPEST = 64
 _MOST_BRANCHES = 200_000
@@ -35,6 +36,7 @@ def names_in(stream: IO[bytes]) -> Iterator[str]:
 
     Protocol 4 takes module and name from the stack: they are the last two strings that were pushed
     or recalled from the memo, because nothing else stands between in what `pickle` writes.
+    The stream stands behind the pickle then, or at its own end where the pickle is damaged.
     """
     strings = _Strings()
     with warnings.catch_warnings():
@@ -48,7 +50,7 @@ def names_in(stream: IO[bytes]) -> Iterator[str]:
                 else:
                     strings.follow(operation.name, value)
         except (ValueError, IndexError):  # damaged: keep what was found
-            return
+            stream.seek(0, os.SEEK_END)
 
 
 class _Strings:
@@ -70,15 +72,17 @@ class _Strings:
             self.pushed.append(value)
 
 
-def read_plain(stream: IO[bytes]) -> Plain:
+def read_plain(stream: IO[bytes], most_tensors: int = MOST_TENSORS) -> Plain:
     """The next pickle as dicts, lists, tuples, numbers, texts, `Stored` and `View`.
 
     It takes the operations with which torch writes and its own reader reads, and no others.
+    The work is bounded by the tensors that there may be, and so is the memory.
     Raises StrangerError for a name that is not plain, PickleError for everything else.
     """
-    machine = _Machine()
+    machine = _Machine(most_tensors)
+    most_operations = OPERATIONS_PER_TENSOR * most_tensors
     try:
-        for operation, value, _ in islice(pickletools.genops(stream), MOST_OPERATIONS):
+        for operation, value, _ in islice(pickletools.genops(stream), most_operations):
             if operation.name == "STOP":
                 return Plain(machine.stack.pop(), tuple(machine.storages), tuple(machine.views))
             machine.run(operation.name, value)
@@ -86,7 +90,7 @@ def read_plain(stream: IO[bytes]) -> Plain:
         raise
     except (ValueError, IndexError, TypeError, KeyError, OverflowError) as error:
         raise PickleError("its pickle is damaged") from error
-    raise PickleError(f"its pickle has more than {MOST_OPERATIONS:,} operations")
+    raise PickleError(f"its pickle has more than {most_operations:,} operations")
 
 
 def views_below(tree: Value) -> Iterator[View]:
@@ -107,7 +111,8 @@ def views_below(tree: Value) -> Iterator[View]:
 class _Machine:
     """The stack and the memo of one pickle."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_tensors: int) -> None:
+        self._most_tensors = most_tensors
         self.stack: list[Value] = []
         self._marked: list[list[Value]] = []
         self._memo: dict[int, Value] = {}
@@ -171,8 +176,8 @@ class _Machine:
         self.stack[-1] = made = called(self.stack[-1], arguments)
         if isinstance(made, View):
             self.views.append(made)
-            if len(self.views) > MOST_TENSORS:
-                raise PickleError(f"it holds more than {MOST_TENSORS:,} tensors")
+            if len(self.views) > self._most_tensors:
+                raise PickleError(f"it holds more than {self._most_tensors:,} tensors")
 
     def build(self) -> None:
         """state_dict() carries its versions as an attribute; nothing else has a state."""

@@ -37,6 +37,7 @@ MALFORMED = (
     OverflowError,
     struct.error,
 )
+_PIECE_BYTES = 1 << 20
 # What safetensors ends in where a header names a type of numbers that this torch has not.
 _UNREADABLE = (AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
@@ -66,6 +67,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     """The text fields in the header of a safetensors file; {} for every other container."""
     if recognise(path) is not Container.SAFETENSORS:
         return {}
+    _check_header(path)
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             return dict(file.metadata() or {})
@@ -87,12 +89,26 @@ def write_safetensors(
         partial.write_bytes(content)
 
 
+def _check_header(path: Path) -> None:
+    """Count tensors before the header is parsed, which takes many times its size in memory.
+
+    Each has a brace of its own. Texts in the metadata may have some too, never thousands.
+    """
+    with path.open("rb") as file:
+        (left,) = struct.unpack("<Q", file.read(8))
+        braces = 0
+        while braces <= MOST_TENSORS and (piece := file.read(min(left, _PIECE_BYTES))):
+            left -= len(piece)
+            braces += piece.count(b"{")
+    if braces > MOST_TENSORS:
+        raise _damaged(path, f"it holds more than {MOST_TENSORS:,} tensors")
+
+
 def _read_safetensors(path: Path) -> StateTree:
+    _check_header(path)
     try:
         with safetensors.safe_open(path, framework="pt", device="cpu") as file:
             names = list(file.keys())
-            if len(names) > MOST_TENSORS:
-                raise _damaged(path, f"it holds more than {MOST_TENSORS:,} tensors")
             if not all(is_possible(file.get_slice(name).get_shape()) for name in names):
                 raise _damaged(path, "it holds tensors of an impossible shape")
             return {name: file.get_tensor(name) for name in names}
@@ -118,16 +134,21 @@ def _read_torch(path: Path, *, is_mapped: bool) -> StateTree:
     return tree
 
 
-def refuse_unless_plain(path: Path) -> None:
-    """Raise BadWeightsError where a PyTorch file is anything but tensors that lie within it."""
+def refuse_unless_plain(
+    path: Path, *, most_tensors: int = MOST_TENSORS, hint: str | None = None
+) -> None:
+    """Raise BadWeightsError where a PyTorch file is anything but tensors that lie within it.
+
+    Numbers, texts and mappings of them may be there too. `hint` says what to use instead of it.
+    """
     try:
-        check_torch_file(path)
+        check_torch_file(path, most_tensors=most_tensors)
     except PickleError as problem:
         if asked := strangers(path):
             message = f"{path} asks for {asked[0]}: refused, only tensors are ever loaded"
-            hint = "use a .safetensors of these weights, or one saved from a state_dict()"
-            raise BadWeightsError(message, hint=hint) from None
-        raise _damaged(path, str(problem)) from problem
+            instead = "use a .safetensors of these weights, or one saved from a state_dict()"
+            raise BadWeightsError(message, hint=hint or instead) from None
+        raise _damaged(path, str(problem), hint) from problem
 
 
 def _tensors(mapping: Mapping[object, object]) -> StateTree:
@@ -140,6 +161,6 @@ def _tensors(mapping: Mapping[object, object]) -> StateTree:
     return tree
 
 
-def _damaged(path: Path, reason: str) -> BadWeightsError:
+def _damaged(path: Path, reason: str, hint: str | None = None) -> BadWeightsError:
     detail = f" ({reason})" if reason else ""
-    return BadWeightsError(f"{path} is damaged{detail}", hint="download it again")
+    return BadWeightsError(f"{path} is damaged{detail}", hint=hint or "download it again")

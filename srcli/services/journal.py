@@ -261,11 +261,12 @@ def results_in(folder: Address) -> frozenset[Address]:
         database = home.open(Lock())
         try:
             outputs = database.execute(
-                "SELECT output FROM pictures WHERE output IS NOT NULL"
+                "SELECT output FROM pictures WHERE typeof(output) IN ('text', 'blob')"
+                " AND NOT instr(CAST(output AS BLOB), x'00')"
             ).fetchall()
         finally:
             home.close(database)
-    except sqlite3.DatabaseError:  # told when somebody opens it to write
+    except (sqlite3.DatabaseError, UnicodeDecodeError):  # told when somebody opens it to write
         return frozenset()
     outside = (home.outside(output) for (output,) in outputs)
     return frozenset(real_path(each) if isinstance(each, Path) else each for each in outside)

@@ -6,7 +6,8 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -35,6 +36,17 @@ CREATE TABLE pictures (
 );
 CREATE INDEX pictures_by_output ON pictures (output);
 """
+# What no run has written: SQLite keeps any kind of value in any column, whatever its type.
+_IMPOSSIBLE = """
+SELECT 1 FROM pictures WHERE status NOT IN ('running', 'done', 'failed', 'stopped')
+    OR typeof(source) NOT IN ('text', 'blob') OR typeof(output) NOT IN ('text', 'blob', 'null')
+    OR instr(CAST(source AS BLOB), x'00') OR instr(CAST(output AS BLOB), x'00')
+    OR typeof(settings) != 'text' OR typeof(model) != 'text'
+    OR typeof(status) != 'text' OR typeof(tries) != 'integer'
+    OR typeof(bytes) NOT IN ('integer', 'null') OR typeof(output_bytes) NOT IN ('integer', 'null')
+    OR typeof(stamp) NOT IN ('text', 'null') OR typeof(sha256) NOT IN ('text', 'null')
+    OR typeof(error) NOT IN ('text', 'null') OR typeof(hint) NOT IN ('text', 'null') LIMIT 1
+"""
 Text: TypeAlias = str | bytes  # a path as SQLite keeps it: bytes where it is no UTF-8
 
 
@@ -57,7 +69,9 @@ def take_lock(folder: Path) -> FileLock:
 def open_read_only(path: Path) -> sqlite3.Connection:
     """An existing journal, to look at."""
     address = f"{path.absolute().as_uri()}?mode=ro"
-    return sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None)
+    database = sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None)
+    database.text_factory = _decoded
+    return database
 
 
 def open_database(path: Path, *, is_index: bool = False) -> sqlite3.Connection:
@@ -66,6 +80,7 @@ def open_database(path: Path, *, is_index: bool = False) -> sqlite3.Connection:
     An index is made anew by each run, so it need not outlive anything.
     """
     database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    database.text_factory = _decoded
     try:
         database.execute(f"PRAGMA journal_mode = {'MEMORY' if is_index else 'WAL'}")
         # A row must outlive a power cut, too.
@@ -79,14 +94,43 @@ def open_database(path: Path, *, is_index: bool = False) -> sqlite3.Connection:
 
 
 def has_schema(database: sqlite3.Connection, path: Path | str) -> bool:
-    """Whether the journal was made to its end. Raises OutputError where its schema is another."""
+    """Whether the journal was made to its end. Raises OutputError where its schema is another.
+
+    Raises sqlite3.DatabaseError, to be translated, where a row is none that srcli writes.
+    """
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version not in (0, SCHEMA_VERSION):
         raise OutputError(
             f"{path} was made by another version of srcli (schema {version})",
             hint="use that version, or --no-journal, or move the journal away",
         )
+    if version:
+        _check_rows(database)
     return bool(version)
+
+
+def _check_rows(database: sqlite3.Connection) -> None:
+    """A wound that SQLite does not see: in the text of the schema, or in the kind of a value."""
+    made = frozenset(database.execute(_MADE_OF).fetchall())
+    if made != _made_of_schema() or database.execute(_IMPOSSIBLE).fetchone():
+        damage = sqlite3.DatabaseError("it holds what srcli does not write")
+        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damage
+
+
+_MADE_OF = "SELECT type, name, tbl_name, sql FROM sqlite_master"
+
+
+@cache
+def _made_of_schema() -> frozenset[tuple[str, ...]]:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(_SCHEMA)
+        return frozenset(database.execute(_MADE_OF).fetchall())
+
+
+def _decoded(text: bytes) -> str:
+    """A damaged text is another text; it is no reason to stop."""
+    return text.decode("utf-8", "replace")
 
 
 @contextmanager
@@ -94,17 +138,17 @@ def translated(path: Path | str) -> Iterator[None]:
     """What SQLite says about the file, in our words. A mistake in our SQL stays a bug."""
     try:
         yield
+    except UnicodeDecodeError as error:  # Python's, where SQLite quotes what is in a damaged file
+        raise _damaged(path, "its schema cannot be read") from error
     except sqlite3.DatabaseError as error:
         primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if primary == sqlite3.SQLITE_FULL:
             raise DiskFullError(
                 f"no space left to write {path}", hint="free some space, then run it again"
             ) from error
-        if primary in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-            raise OutputError(
-                f"{path} is damaged: {error}",
-                hint="delete it; --overwrite then does again what is done",
-            ) from error
+        is_of_no_format = "unsupported file format" in str(error)  # SQLite has no code for it
+        if primary in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT) or is_of_no_format:
+            raise _damaged(path, str(error)) from error
         if primary in (
             *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR),
             *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY),
@@ -115,6 +159,12 @@ def translated(path: Path | str) -> Iterator[None]:
                 f"{path} cannot be written: {error}", hint="choose another --output folder"
             ) from error
         raise
+
+
+def _damaged(path: Path | str, reason: str) -> OutputError:
+    hint = "delete it; --overwrite then does again what is done"
+    told = "".join(each if each.isprintable() else " " for each in reason)  # it quotes the file
+    return OutputError(f"{path} is damaged: {told}", hint=hint)
 
 
 def partials_of(output: Path) -> list[Path]:

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -229,3 +230,60 @@ def test_a_vanished_source_is_an_error_of_that_source(out, source):
         source.unlink()
         with pytest.raises(SrcliError, match="cannot be looked at"):
             journal.begin(source, out / "a_x4.png", overwrite=False)
+
+
+WRONG = ("NULL", "1.5", "x'80'", "CAST(x'61ff' AS TEXT)", "'a' || char(0)", "'nonsense'")
+
+
+@pytest.mark.parametrize("column", ["source", "status", "bytes", "sha256", "output", "tries"])
+@pytest.mark.parametrize("value", WRONG)
+def test_a_row_of_wrong_values_is_refused_or_does_no_harm(out, source, column, value):
+    finish(out, source)
+    with sqlite3.connect(out / JOURNAL_NAME, isolation_level=None) as database:
+        database.execute("PRAGMA ignore_check_constraints = ON")
+        database.execute(f"UPDATE OR IGNORE pictures SET {column} = {value}")
+    database.close()
+    assert len(results_in(out)) <= 1
+    outcome_of(out, source)
+
+
+def outcome_of(out, source):
+    try:
+        finish(out, source)
+    except OutputError as error:
+        assert error.hint and str(error).isprintable()
+
+
+def test_a_schema_that_was_changed_is_damage(out, source):
+    finish(out, source)
+    with sqlite3.connect(out / JOURNAL_NAME, isolation_level=None) as database:
+        database.execute("ALTER TABLE pictures RENAME COLUMN hint TO hunt")
+    database.close()
+    with pytest.raises(OutputError, match="is damaged"):
+        finish(out, source)
+
+
+def test_what_sqlite_quotes_of_a_damaged_schema_stays_on_one_line(out, source):
+    finish(out, source)
+    path = out / JOURNAL_NAME
+    path.write_bytes(path.read_bytes().replace(b"'stopped'))", b"'stopped')*"))
+    with pytest.raises(OutputError, match="is damaged: malformed") as refused:
+        finish(out, source)
+    assert str(refused.value).isprintable()
+
+
+def test_a_journal_with_wounds_is_refused_or_read_and_never_a_traceback(out, source):
+    finish(out, source)
+    good, random = (out / JOURNAL_NAME).read_bytes(), Random(7)
+    live = [place for place, byte in enumerate(good) if byte]
+    for _ in range(200):
+        wounded = bytearray(good)
+        for _ in range(random.choice((1, 1, 2, 4))):
+            wounded[random.choice(live)] = random.choice(
+                (0, 0x7F, 0x80, 0xFF, random.randrange(256))
+            )
+        for old in out.glob(f"{JOURNAL_NAME}*"):
+            old.unlink()
+        (out / JOURNAL_NAME).write_bytes(wounded)
+        results_in(out)
+        outcome_of(out, source)

@@ -77,6 +77,22 @@ def test_a_pickle_that_wants_to_run_code_is_refused_by_name_and_never_runs(tmp_p
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize("name", ["sys\ntem", "\x1b[2Jsystem", "s" * 10_000])
+def test_a_strange_name_is_told_in_one_short_line_of_print(tmp_path, name):
+    """Protocol 4 takes names from strings, so they may hold anything."""
+    asked = b"".join(b"X" + struct.pack("<I", len(each)) + each.encode() for each in ("os", name))
+    (tmp_path / "a.pth").write_bytes(b"\x80\x04" + asked + b"\x93.")
+    with pytest.raises(BadWeightsError, match=r"asks for os\.") as refused:
+        read_state_dict(tmp_path / "a.pth")
+    assert str(refused.value).isprintable() and len(str(refused.value)) < 400
+
+
+def test_what_stands_behind_a_damaged_pickle_is_not_asked_for(tmp_path):
+    (tmp_path / "a.pth").write_bytes(b"\x80\x02\xff" + pickle.dumps(os.system, 2))
+    with pytest.raises(BadWeightsError, match="damaged"):
+        read_state_dict(tmp_path / "a.pth")
+
+
 def test_a_whole_pickled_network_is_refused_by_the_name_of_its_class(tmp_path):
     torch.save(torch.nn.Conv2d(1, 1, 1), tmp_path / "network.pth")
     with pytest.raises(BadWeightsError, match=r"asks for torch\.nn\.modules\.conv\.Conv2d"):

@@ -240,6 +240,7 @@ except DiskFullError:
 @pytest.mark.parametrize("name", ["a.bmp", "a.jpg", "a.png"])
 def test_a_picture_of_pillow_that_a_full_disk_cuts_short_is_no_picture(tmp_path, name):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    command = [sys.executable, "-c", SHORT_OF_SPACE, tmp_path / name]
+    # -B: files of bytecode would be cut short, too.
+    command = [sys.executable, "-B", "-c", SHORT_OF_SPACE, tmp_path / name]
     assert subprocess.run(command, env=environment, check=False).returncode == 5
     assert not list(tmp_path.iterdir())

@@ -7,9 +7,10 @@ from pathlib import Path
 from threading import Lock
 from time import perf_counter
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 
 from srcli.cli import render
+from srcli.cli.render.progress import Bar
 
 WHOLE = 1 - 1e-9
 
@@ -25,7 +26,7 @@ class Bars:
             BarColumn(),
             TextColumn("{task.fields[facts]}"),
         ]
-        self._pictures = Progress(
+        self._pictures = Bar(
             *columns,
             *(() if is_many else (TimeRemainingColumn(),)),
             console=render.err,

@@ -11,13 +11,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich import box
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import TimeRemainingColumn as RemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from srcli.cli import render
 from srcli.cli.render import weights
+from srcli.cli.render.progress import Bar
 from srcli.errors import SrcliError
 from srcli.services.observer import EvaluateObserver
 
@@ -38,7 +39,7 @@ class EvaluateView(EvaluateObserver):
         self._seconds = perf_counter()
         self._resources = ExitStack()
         self._on_weights = self._resources.enter_context(weights.events()) if self._talks else None
-        self._bar = Progress(
+        self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),

@@ -10,13 +10,14 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import TimeRemainingColumn as RemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from srcli.cli import interrupts, render
 from srcli.cli.render import weights
+from srcli.cli.render.progress import Bar
 from srcli.errors import SrcliError
 from srcli.reports.durations import duration
 from srcli.services.training.observer import Beginning, TrainingObserver
@@ -44,7 +45,7 @@ class TrainingView(TrainingObserver):
         self._steps = 0
         self._first = 0
         self._started = 0.0
-        self._bar = Progress(
+        self._bar = Bar(
             TextColumn("training"),
             BarColumn(),
             MofNCompleteColumn(),
