@@ -14,6 +14,7 @@ from srcli.io.decoded import PIXEL_LIMIT, Decoded, Source, check_claims
 from srcli.io.exif import exif_of_tiff
 from srcli.io.formats import HEAD_BYTES, PictureFormat, sniff
 from srcli.io.metadata import Metadata, read_metadata
+from srcli.io.png_text import png_texts
 from srcli.io.reasons import VipsFailure, damaged, reading, told
 from srcli.io.structure import (
     has_hidden_frames,
@@ -117,6 +118,9 @@ def _metadata(source: Source, kind: PictureFormat, header: VipsImage) -> Metadat
         with _stream(source) as file:
             comments = tuple(("", text) for text in jpeg_comments(file))
         return replace(metadata, comments=comments)
+    if kind is PictureFormat.PNG:
+        with _stream(source) as file:
+            return replace(metadata, comments=png_texts(file))
     if kind is not PictureFormat.TIFF:
         return metadata
     try:

@@ -22,6 +22,7 @@ from srcli.errors import ImageError
 from srcli.io.decoded import Decoded, Source, check_claims
 from srcli.io.formats import PictureFormat
 from srcli.io.metadata import Animation, Metadata
+from srcli.io.png_text import png_texts
 from srcli.io.vips import BLOB, TEXT, WHOLE, Pixels, VipsImage, from_numpy
 
 _MODES = {"1": "L", "PA": "RGBA", "La": "LA", "RGBa": "RGBA", "RGBX": "RGB"}
@@ -47,6 +48,8 @@ def decode(
             raise ValueError("it holds no picture")
         check_claims(name, image.width, image.height * len(frames), pixel_limit)
         metadata = metadata_of(image)
+        if kind is PictureFormat.PNG:
+            metadata = replace(metadata, comments=_texts(source))
         if len(frames) > 1:
             metadata = _animated(image, frames, metadata)
         notes = _depth_notes(image)
@@ -157,6 +160,11 @@ def _three_dimensions(array: Pixels) -> Pixels:
 
 def _stream(source: Source) -> BytesIO | str:
     return BytesIO(source) if isinstance(source, bytes) else str(source)
+
+
+def _texts(source: Source) -> tuple[tuple[str, str], ...]:
+    with BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        return png_texts(file)
 
 
 @contextmanager

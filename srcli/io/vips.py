@@ -34,6 +34,8 @@ pyvips.cache_set_max(0)
 _MOST_THREADS = 8
 pyvips.concurrency_set(min(pyvips.concurrency_get(), _MOST_THREADS))
 
+_TILE_PX = 128
+
 VipsImage: TypeAlias = pyvips.Image
 VipsRegion: TypeAlias = pyvips.Region
 VipsSource: TypeAlias = pyvips.Source
@@ -91,6 +93,23 @@ def field_names(image: VipsImage) -> list[str]:
 def blob(image: VipsImage, field: str) -> bytes | None:
     """A binary piece of metadata, None where there is none."""
     return bytes(image.get(field)) if has_field(image, field) else None
+
+
+def in_tiles(image: VipsImage) -> VipsImage:
+    """The image computed once, in tiles, in whatever areas it is asked for from top to bottom.
+
+    Every step of a pipeline has its own copy of the area that is asked for, and steps that look
+    around compute what lies around it again. So steps that are many, or look far, shall see neither
+    whole rows, which may be long, nor bands of a few rows.
+    """
+    across = -(-image.width // _TILE_PX)
+    return image.tilecache(
+        tile_width=_TILE_PX,
+        tile_height=_TILE_PX,
+        max_tiles=2 * across,
+        access="sequential",
+        threaded=True,
+    )
 
 
 def srgb_profile() -> bytes:

@@ -4,7 +4,9 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 TORTURE = Path(__file__).parents[2] / "benchmarks/torture"
 sys.path.insert(0, str(TORTURE))
@@ -23,6 +25,7 @@ from srcli.errors import BadWeightsError, ImageError  # noqa: E402
 from srcli.io.foreign import heif_module  # noqa: E402
 from srcli.io.pictures import open_picture  # noqa: E402
 from srcli.io.tensors import read_state_dict  # noqa: E402
+from srcli.services.upscaler import Upscaler  # noqa: E402
 
 
 @pytest.fixture
@@ -31,7 +34,8 @@ def bench(tmp_path, monkeypatch):
     heif_module().register_heif_opener()
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
-    return pictures.Bench(tmp_path, command.make_weights(tmp_path / "tiny.safetensors"))
+    weights_path = command.make_weights(tmp_path / "tiny.safetensors")
+    return pictures.Bench(tmp_path, weights_path, Upscaler(weights_path, device="cpu").engine)
 
 
 # Numbers of pictures that fell once, and one of each other kind of wound.
@@ -90,6 +94,29 @@ def test_a_tiff_that_claims_what_its_bytes_cannot_hold_takes_no_memory():
     with pytest.raises(ImageError, match="which no TIFF can hold"):
         open_picture(data).page(0).read_rows(0, 16)
     assert tally.peak_bytes() - before < 16 << 20
+
+
+def test_a_picture_far_wider_than_high_takes_little_more_memory_than_its_plan_states(bench):
+    pixels = np.random.default_rng(0).integers(0, 256, (17, 32_768, 4), np.uint8)
+    pixels[:, :, 3] //= 2
+    pixels[:, ::2, 3] = 0
+    source = bench.root / "wide.png"
+    Image.fromarray(pixels).save(source)
+    stated = bench.engine.bytes_of(bench.engine.plan(17, 32_768))
+    before = tally.forget_peak()
+    assert command.run([str(source), "-m", str(bench.weights), "-d", "cpu"]) == 0
+    assert tally.peak_bytes() - before < stated + (100 << 20)
+
+
+def test_memory_that_was_stated_beforehand_is_no_failure():
+    counted = tally.Tally("test")
+    taken = 80 << 20
+
+    def attempt(stated):
+        return tally.Stated("much" if bytearray(b"x") * taken else "", stated)
+
+    tally.in_children(counted, [taken, 0], attempt, bound_mib=40)
+    assert counted.outcomes == {"much": 1, "FAILED": 1}
 
 
 def test_a_child_that_hangs_dies_or_raises_is_counted_as_a_failure():
