@@ -63,6 +63,7 @@ class Picture:
         self.format = decoded.format
         self.metadata: Metadata = decoded.metadata
         self.pages = decoded.pages
+        self.decoder_bytes = decoded.decoder_bytes  # where pages cannot be read by rows
         self._opened: dict[int, Page] = {}
         first = self.page(0)
         self.width, self.height = first.width, first.height

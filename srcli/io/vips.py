@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from pathlib import Path
 from typing import TypeAlias
@@ -29,6 +30,14 @@ if not pyvips.at_least_libvips(8, 16):
 # libvips keeps the last hundred operations with their pixels. Every picture here is read once, so
 # that cache only costs memory, and it would serve an old picture from a path written anew.
 pyvips.cache_set_max(0)
+
+# GLib remarks on numbers of damaged files that its types cannot hold. Such remarks go where pyvips
+# sends those of libvips: to Python's logging, not to stderr.
+_GLIB, _EVERY_LEVEL = b"GLib-GObject", 0xFF
+_remarks = pyvips.glib_lib.g_log_set_handler(
+    _GLIB, _EVERY_LEVEL, pyvips._log_handler_cb, pyvips.ffi.NULL
+)
+atexit.register(pyvips.glib_lib.g_log_remove_handler, _GLIB, _remarks)
 
 # Every thread of libvips holds rows of every step. Eight are enough to keep any encoder busy.
 _MOST_THREADS = 8

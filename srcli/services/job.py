@@ -179,12 +179,13 @@ class Job:
 
     @property
     def held_bytes(self) -> int:
-        """Memory that it takes until it is written, at most: samples (twice) and results."""
+        """Memory that it takes until it is written, at most: decoder, samples (twice), results."""
         area = self.picture.height * self.picture.width
         channels = 3 + (self.picture.alpha is not AlphaKind.NONE)
         read = self.pages * area * channels * np.dtype(self.picture.dtype).itemsize
         spool = area * self.native_factor**2 * channels * np.dtype(self.spool_dtype).itemsize
-        return 2 * min(read, AHEAD_LIMIT) + self.pages * min(spool, self.spool_limit)
+        held = 2 * min(read, AHEAD_LIMIT) + self.pages * min(spool, self.spool_limit)
+        return self.picture.decoder_bytes + held
 
     def close(self) -> None:
         self.ahead.clear()

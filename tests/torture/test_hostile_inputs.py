@@ -1,11 +1,13 @@
 """The torture runs of benchmarks/torture in short: pictures, names, weights and parsers."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import pyvips
 from PIL import Image
 
 TORTURE = Path(__file__).parents[2] / "benchmarks/torture"
@@ -20,17 +22,18 @@ import typer.main  # noqa: E402
 import weights  # noqa: E402
 import weights_makers  # noqa: E402
 
-from srcli.cli import app as command_line  # noqa: E402
+from srcli.cli import app as argumentsline  # noqa: E402
 from srcli.errors import BadWeightsError, ImageError  # noqa: E402
 from srcli.io.foreign import heif_module  # noqa: E402
 from srcli.io.pictures import open_picture  # noqa: E402
 from srcli.io.tensors import read_state_dict  # noqa: E402
+from srcli.io.vips import BLOB, from_numpy  # noqa: E402
 from srcli.services.upscaler import Upscaler  # noqa: E402
 
 
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
-    monkeypatch.setattr(command_line, "app", typer.main.get_command(command_line.app))
+    monkeypatch.setattr(argumentsline, "app", typer.main.get_command(argumentsline.app))
     heif_module().register_heif_opener()
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
@@ -45,6 +48,30 @@ FALLEN = (36, 44, 505, 724, 908)
 @pytest.mark.parametrize("number", [*FALLEN, *range(2000, 2030)])
 def test_a_spoiled_picture_is_enlarged_or_refused_and_leaves_nothing(bench, number):
     assert pictures.attempt(bench, number)
+
+
+# Numbers of pictures of which Pillow, libtiff or GLib said something on stderr.
+NOISY = ("22", "260", "404", "462", "463", "1058", "3326")
+READ = """
+import sys
+from picture_makers import spoiled
+from srcli.errors import SrcliError
+from srcli.io.pictures import open_picture
+for number in sys.argv[1:]:
+    try:
+        page = open_picture(spoiled(int(number))[1]).page(0)
+        page.read_rows(0, 1)
+    except SrcliError:
+        pass
+"""
+
+
+def test_no_library_says_anything_on_stderr_of_a_damaged_picture():
+    paths = os.pathsep.join([str(TORTURE), str(TORTURE.parents[1])])
+    arguments = [sys.executable, "-c", READ, *NOISY]
+    environment = {**os.environ, "PYTHONPATH": paths}
+    read = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True)
+    assert read.stderr == ""
 
 
 def test_spoiled_pictures_are_the_same_every_time():
@@ -106,6 +133,16 @@ def test_a_picture_far_wider_than_high_takes_little_more_memory_than_its_plan_st
     before = tally.forget_peak()
     assert command.run([str(source), "-m", str(bench.weights), "-d", "cpu"]) == 0
     assert tally.peak_bytes() - before < stated + (100 << 20)
+
+
+def test_a_picture_in_another_colour_space_is_read_in_little_more_memory_than_its_samples():
+    image = from_numpy(np.zeros((1500, 1500, 3), np.uint8)).copy()
+    image.set_type(BLOB, "icc-profile-data", bytes(pyvips.Operation.call("profile_load", "p3")))
+    page = open_picture(bytes(image.pngsave_buffer())).page(0)
+    page.rows()  # and what is held of it
+    before = tally.forget_peak()
+    samples = page.rows().read(0, 1500)
+    assert tally.peak_bytes() - before < samples.nbytes + (100 << 20)
 
 
 def test_memory_that_was_stated_beforehand_is_no_failure():
