@@ -11,7 +11,7 @@ from srcli.io.vips import NUMPY_DTYPE, Pixels, VipsImage, VipsRegion
 
 # Each step on the way from the file has its own copy of the area that is asked for, in floats where
 # colours are converted. So much is asked for at a time.
-_AREA_PX = 1 << 15
+_AREA_PX = 1 << 14
 
 
 class RowReader:
