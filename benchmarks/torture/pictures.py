@@ -151,7 +151,7 @@ def _check_result(
 
 def _decoded(path: Path) -> tuple[int, int]:
     """Width and height of a picture, all of it decoded."""
-    if path.suffix in (".bmp", ".heic"):
+    if path.suffix in (".avif", ".bmp", ".heic"):  # libvips knows no AVIF of several frames
         with Image.open(path) as image:
             image.load()
             return image.size

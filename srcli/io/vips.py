@@ -43,7 +43,7 @@ atexit.register(pyvips.glib_lib.g_log_remove_handler, _GLIB, _remarks)
 _MOST_THREADS = 8
 pyvips.concurrency_set(min(pyvips.concurrency_get(), _MOST_THREADS))
 
-_TILE_PX = 128
+_TILE_PX = 64
 
 VipsImage: TypeAlias = pyvips.Image
 VipsRegion: TypeAlias = pyvips.Region

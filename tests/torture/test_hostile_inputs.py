@@ -135,6 +135,17 @@ def test_a_picture_far_wider_than_high_takes_little_more_memory_than_its_plan_st
     assert tally.peak_bytes() - before < stated + (100 << 20)
 
 
+def test_frames_take_no_more_memory_the_more_they_are(bench):
+    random = np.random.default_rng(0)
+    frames = [random.integers(0, 2, (60, 60, 4), np.uint8) * 255 for _ in range(20)]
+    first, *others = map(Image.fromarray, frames)
+    source = bench.root / "frames.png"
+    first.save(source, save_all=True, append_images=others, duration=40)
+    before = tally.forget_peak()
+    assert command.run([str(source), "-m", str(bench.weights), "-d", "cpu"]) == 0
+    assert tally.peak_bytes() - before < 120 << 20
+
+
 def test_a_picture_in_another_colour_space_is_read_in_little_more_memory_than_its_samples():
     image = from_numpy(np.zeros((1500, 1500, 3), np.uint8)).copy()
     image.set_type(BLOB, "icc-profile-data", bytes(pyvips.Operation.call("profile_load", "p3")))
