@@ -79,7 +79,9 @@ def test_spoiled_pictures_are_the_same_every_time():
     assert len({picture_makers.spoiled(number)[1] for number in range(100)}) > 95
 
 
-@pytest.mark.parametrize("stem", [*names.TELLING[5:8], b"\xff\xfe", b"--overwrite", b"z" * 251])
+@pytest.mark.parametrize(
+    "stem", [*names.TELLING[5:8], "\u2028".encode(), b"\xff\xfe", b"--overwrite", b"z" * 251]
+)
 @pytest.mark.parametrize("way", names.WAYS, ids=lambda way: way.__name__)
 def test_a_name_of_any_bytes_is_a_name(bench, stem, way, monkeypatch):
     monkeypatch.chdir(bench.root)
