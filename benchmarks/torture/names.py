@@ -139,9 +139,16 @@ def main() -> None:
         stems = (*TELLING, *random_stems(options.random, options.seed))
         cases = [(name, way) for name in map(Name, stems) for way in WAYS]
         tally = Tally("names")
-        in_children(tally, cases, lambda case: attempt(root, weights, *case), group=len(WAYS) * 5)
+        in_children(
+            tally,
+            cases[options.first :],
+            lambda case: attempt(root, weights, *case),
+            group=len(WAYS) * 5,
+            minutes=options.minutes,
+        )
         tally.failures = [failure[:700] for failure in tally.failures]
-        sys.exit(tally.end(names=len(stems), ways=[way.__name__ for way in WAYS]))
+        ways = [way.__name__ for way in WAYS]
+        sys.exit(tally.end(first=options.first, all=len(cases), names=len(stems), ways=ways))
 
 
 def random_stems(count: int, seed: int) -> list[bytes]:
@@ -339,6 +346,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--random", type=int, default=400, help="names of random bytes on top")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--from", type=int, default=0, dest="first", help="number of the first")
+    parser.add_argument("--minutes", type=float, default=600, help="then the rest is left")
     return parser.parse_args()
 
 

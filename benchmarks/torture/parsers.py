@@ -39,6 +39,7 @@ with atheris.instrument_imports(include=["srcli.io", "srcli.models", "srcli.serv
     import srcli.io.ncnn
     import srcli.io.pickle_values
     import srcli.io.pickles
+    import srcli.io.png_text
     import srcli.io.profiles
     import srcli.io.reasons
     import srcli.io.structure
@@ -221,6 +222,16 @@ class Targets:
         srcli.io.structure.jpeg_comments(io.BytesIO(data))
         srcli.io.structure.is_whole_gif(io.BytesIO(data))
 
+    def png_text(self, data: bytes) -> None:
+        """The texts of a PNG, which are the same once they are written."""
+        texts = srcli.io.png_text.png_texts(io.BytesIO(data))
+        path = self.folder / "a.png"
+        path.write_bytes(_picture("png-RGB")[0])
+        srcli.io.png_text.insert_png_texts(path, texts)
+        with path.open("rb") as file:
+            again = srcli.io.png_text.png_texts(file)
+        assert again == tuple((keyword, text.replace("\0", "")) for keyword, text in texts)
+
     def metadata(self, data: bytes) -> None:
         """All of a picture's metadata, as it is copied to a result."""
         half = len(data) // 2
@@ -341,6 +352,7 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "icc": _profiles,
     "xmp": lambda: [b'<x tiff:Orientation="6"><xmp:Thumbnails>x</xmp:Thumbnails></x>'],
     "iptc": lambda: [srcli.io.exif.photoshop_block(b"\x1c\x02\x05\0\1x"), b"8BIM\4\4\0\0\0\0\0\1x"],
+    "png_text": lambda: _picture("png-described", "png-RGB"),
     "structure": lambda: _picture("apng-RGB", "webp-animated", "jpeg-described", "gif-plain"),
 }
 

@@ -4,7 +4,8 @@
 
 The law: a good result (it decodes, it has the size that was told), or one of srcli's errors with
 its exit code. Never a traceback, a hang over ten seconds, a result or a temporary file for a bad
-picture, a line on stdout that is not JSON, or more memory on top than `--bound-mib`.
+picture, a line on stdout that is not JSON, or more memory on top of what the plan of the network
+states than `--bound-mib`.
 `--from 137 --cases 1` tries one case again.
 """
 
@@ -26,12 +27,14 @@ import typer.main
 from command import SCALE, heard, make_weights, run
 from picture_makers import samples, spoiled
 from PIL import Image
-from tally import FallenError, Tally, in_children
+from tally import FallenError, Stated, Tally, in_children
 
 from srcli.cli import app as command_line
 from srcli.errors import SrcliError
 from srcli.io.foreign import heif_module
 from srcli.io.pictures import open_picture
+from srcli.services.engine import Engine
+from srcli.services.upscaler import Upscaler
 
 MOST_PIXELS = 300_000  # what a lie about the size may cost the network in a run of thousands
 SUFFIXES = {"apng": "png", "jpeg": "jpg", "jpeg2000": "jp2"}
@@ -44,6 +47,7 @@ class Bench:
 
     root: Path
     weights: Path
+    engine: Engine  # of these weights, to tell what is stated for a picture
 
     @property
     def temporary(self) -> Path:
@@ -53,7 +57,9 @@ class Bench:
 def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory(prefix="srcli-pictures-") as place:
-        bench = Bench(Path(place), make_weights(Path(place) / "tiny.safetensors"))
+        weights = make_weights(Path(place) / "tiny.safetensors")
+        bench = Bench(Path(place), weights, Upscaler(weights, device="cpu").engine)
+        bench.engine.plan(8, 8)  # measures the network, once for all children
         bench.temporary.mkdir()
         os.environ["TMPDIR"] = tempfile.tempdir = str(bench.temporary)
         # The commands are built from their functions once, not for each picture.
@@ -111,14 +117,15 @@ def _judge(code: int, said: dict[str, str], folder: Path, bench: Bench) -> str:
     try:
         records = [json.loads(line) for line in said["out"].splitlines()]
     except json.JSONDecodeError:
-        raise FallenError(f"not JSON on stdout: {heard['out'][:300]!r}") from None
+        raise FallenError(f"not JSON on stdout: {said['out'][:300]!r}") from None
     if "Traceback" in said["err"] or waste:
-        raise FallenError(f"left behind {waste}, said {heard['err'][-600:]!r}")
+        raise FallenError(f"left behind {waste}, said {said['err'][-600:]!r}")
     if not records or records[-1]["type"] != "summary" or records[-1]["exit_code"] != code:
         raise FallenError(f"exit code {code}, told {records[-1:]}")
     if code == 0:
-        _check_result(folder, left, records)
-        return "enlarged"
+        height, width = _check_result(folder, left, records)
+        plan = bench.engine.plan(height // SCALE, width // SCALE)
+        return Stated("enlarged", bench.engine.bytes_of(plan))
     if code not in ERRORS or left:
         raise FallenError(f"exit code {code}, left {left}: {records}")
     told = next(record for record in records if record["type"] == "file")
@@ -127,7 +134,10 @@ def _judge(code: int, said: dict[str, str], folder: Path, bench: Bench) -> str:
     return ERRORS[code] + (" (noise on stderr)" if said["err"] else "")
 
 
-def _check_result(folder: Path, left: list[str], records: list[dict[str, object]]) -> None:
+def _check_result(
+    folder: Path, left: list[str], records: list[dict[str, object]]
+) -> tuple[int, int]:
+    """Height and width of the result, which is as it was told."""
     if len(left) != 1:
         raise FallenError(f"results: {left}")
     told = next(record for record in records if record["type"] == "file")
@@ -136,11 +146,12 @@ def _check_result(folder: Path, left: list[str], records: list[dict[str, object]
         raise FallenError(f"{size} was written, told {told}")
     if told["scale"] != SCALE or told["width"] % SCALE or told["height"] % SCALE:
         raise FallenError(f"not x{SCALE}: {told}")
+    return told["height"], told["width"]
 
 
 def _decoded(path: Path) -> tuple[int, int]:
     """Width and height of a picture, all of it decoded."""
-    if path.suffix in (".bmp", ".heic"):
+    if path.suffix in (".avif", ".bmp", ".heic"):  # libvips knows no AVIF of several frames
         with Image.open(path) as image:
             image.load()
             return image.size

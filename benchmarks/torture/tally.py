@@ -19,11 +19,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from srcli.errors import SrcliError
 
 Case = TypeVar("Case")
+Attempt: TypeAlias = "Callable[[Case], str]"
 ADDRESS_SPACE_ROOM = 6 << 30  # over what the parent has: a hard stop far above every bound
 MOST_SHOWN = 20
 BUSY_MACHINE = 10
@@ -31,6 +32,17 @@ BUSY_MACHINE = 10
 
 class FallenError(Exception):
     """A case that broke the law of its run; the text says how."""
+
+
+class Stated(str):
+    """An outcome for which so much memory was stated beforehand."""
+
+    nbytes: int
+
+    def __new__(cls, outcome: str, nbytes: int) -> Stated:
+        stated = super().__new__(cls, outcome)
+        stated.nbytes = nbytes
+        return stated
 
 
 @dataclass
@@ -41,7 +53,7 @@ class Tally:
     cases: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
-    most_mib: int = 0  # memory that one case took on top
+    most_mib: int = 0  # memory that one case took on top of what it stated
     slowest_s: float = 0.0
     started: float = field(default_factory=time.monotonic)
 
@@ -90,7 +102,7 @@ def outcome_of(action: Callable[[], object]) -> str:
 def in_children(
     tally: Tally,
     cases: Sequence[Case],
-    attempt: Callable[[Case], str],
+    attempt: Attempt[Case],
     *,
     seconds: float = 10,
     bound_mib: int = 400,
@@ -100,8 +112,8 @@ def in_children(
     """Try each case in a forked child: `attempt` returns its outcome or raises `FallenError`.
 
     A case fails too where anything else is raised, where it takes longer than `seconds`, where it
-    takes over `bound_mib` of memory on top, or where the child dies. After so many `minutes` the
-    rest is left.
+    takes over `bound_mib` of memory on top of what it `Stated`, or where the child dies. After so
+    many `minutes` the rest is left.
     """
     place = 0
     while place < len(cases) and time.monotonic() - tally.started < minutes * 60:
@@ -111,7 +123,7 @@ def in_children(
 def _child(
     tally: Tally,
     cases: Sequence[Case],
-    attempt: Callable[[Case], str],
+    attempt: Attempt[Case],
     seconds: float,
     bound_mib: int,
 ) -> int:
@@ -171,20 +183,22 @@ def _seconds_of(child: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _work(cases: Sequence[Case], attempt: Callable[[Case], str], writer: int) -> None:
+def _work(cases: Sequence[Case], attempt: Attempt[Case], writer: int) -> None:
     limit = _virtual_bytes() + ADDRESS_SPACE_ROOM
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         for case in cases:
-            before = forget_peak()
+            before, outcome = forget_peak(), ""
             try:
-                record = {"outcome": attempt(case)}
+                outcome = attempt(case)
+                record = {"outcome": outcome}
             except FallenError as fallen:
                 record = {"failure": str(fallen)}
             except BaseException:
                 record = {"failure": traceback.format_exc(limit=-6)}
-            record["mib"] = (peak_bytes() - before) >> 20
+            stated = outcome.nbytes if isinstance(outcome, Stated) else 0
+            record["mib"] = max(peak_bytes() - before - stated, 0) >> 20
             os.write(writer, json.dumps(record).encode() + b"\n")
     finally:
         os._exit(0)

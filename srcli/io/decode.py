@@ -10,10 +10,11 @@ from typing import BinaryIO
 
 from srcli.errors import ImageError
 from srcli.io import claims, foreign
-from srcli.io.decoded import PIXEL_LIMIT, Decoded, Source, check_claims
+from srcli.io.decoded import PIXEL_LIMIT, Decoded, Source, check_claims, check_memory
 from srcli.io.exif import exif_of_tiff
 from srcli.io.formats import HEAD_BYTES, PictureFormat, sniff
 from srcli.io.metadata import Metadata, read_metadata
+from srcli.io.png_text import png_texts
 from srcli.io.reasons import VipsFailure, damaged, reading, told
 from srcli.io.structure import (
     has_hidden_frames,
@@ -29,6 +30,9 @@ from srcli.io.vips import VipsImage, VipsSource, file_name, has_field
 _BY_PILLOW = (PictureFormat.BMP, PictureFormat.HEIC)
 # What libvips refuses of these is damaged: Pillow would show the part that is left of it.
 _STRICT = (PictureFormat.PNG, PictureFormat.JPEG, PictureFormat.WEBP, PictureFormat.GIF)
+
+# Bytes for each pixel of a page (libvips 8.18, measured on the growth of the resident memory).
+_WHOLE_BYTES = {PictureFormat.GIF: 4, PictureFormat.WEBP: 15, PictureFormat.AVIF: 13}
 
 
 def decode(source: Source, name: str, *, pixel_limit: int = PIXEL_LIMIT) -> Decoded:
@@ -48,6 +52,7 @@ def decode(source: Source, name: str, *, pixel_limit: int = PIXEL_LIMIT) -> Deco
     pages = int(header.get("n-pages")) if has_field(header, "n-pages") else 1
     check_claims(name, header.width, header.height * pages, pixel_limit)
     _check_contents(source, kind, name, header)
+    decoder_bytes = check_memory(name, _decoder_bytes(kind, header))
     is_animated = pages > 1 and has_field(header, "delay")
     opener = _frames if is_animated else _pages
     return Decoded(
@@ -56,6 +61,7 @@ def decode(source: Source, name: str, *, pixel_limit: int = PIXEL_LIMIT) -> Deco
         metadata=_metadata(source, kind, header),
         pages=pages,
         open_page=opener(source, kind, name, header),
+        decoder_bytes=decoder_bytes,
         is_held=is_animated,
         is_lossless=kind is PictureFormat.WEBP and _has(source, is_lossless_webp),
         notes=_notes(source, kind, header),
@@ -117,6 +123,9 @@ def _metadata(source: Source, kind: PictureFormat, header: VipsImage) -> Metadat
         with _stream(source) as file:
             comments = tuple(("", text) for text in jpeg_comments(file))
         return replace(metadata, comments=comments)
+    if kind is PictureFormat.PNG:
+        with _stream(source) as file:
+            return replace(metadata, comments=png_texts(file))
     if kind is not PictureFormat.TIFF:
         return metadata
     try:
@@ -161,6 +170,20 @@ def _check_contents(source: Source, kind: PictureFormat, name: str, header: Vips
             claims.check_gif(name, width, height, size)
             if not _has(source, is_whole_gif):
                 raise ImageError(f"{name} cannot be read: it is cut off", hint="get the file again")
+
+
+def _decoder_bytes(kind: PictureFormat, header: VipsImage) -> int:
+    """What the decoder takes for a page that it cannot read by rows; 0 for one that it can."""
+    pixel_bytes = _WHOLE_BYTES.get(kind, 0)
+    if kind is PictureFormat.JPEG and _is_set(header, "jpeg-multiscan"):
+        pixel_bytes = 2 * header.bands  # coefficients, until the last scan
+    if kind is PictureFormat.PNG and _is_set(header, "interlaced"):
+        pixel_bytes = header.bands * (2 if header.format == "ushort" else 1)
+    return int(header.width * header.height * pixel_bytes)
+
+
+def _is_set(header: VipsImage, field: str) -> bool:
+    return has_field(header, field) and bool(header.get(field))
 
 
 def _has(source: Source, feature: Callable[[BinaryIO], bool]) -> bool:

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from srcli.errors import PixelLimitError
+import psutil
+
+from srcli.errors import OutOfMemoryError, PixelLimitError
 from srcli.io.formats import PictureFormat
 from srcli.io.metadata import Metadata
 from srcli.io.vips import VipsImage
 
 PIXEL_LIMIT = 2_000_000_000  # pixels of all pages together
+_NEVER_MUCH = 64 << 20  # bytes for which nobody needs to be asked
 
 Source = Path | bytes
 
@@ -30,6 +33,7 @@ class Decoded:
     open_page: Callable[[int], VipsImage]
     notes: tuple[str, ...] = ()
     is_lossless: bool = False
+    decoder_bytes: int = 0  # that the decoder takes, where it reads pages whole and not by rows
     is_held: bool = False  # pages lie in memory, or in a file of raw pixels: none is decoded twice
 
 
@@ -41,3 +45,16 @@ def check_claims(name: str, width: int, height: int, pixel_limit: int) -> None:
             f"{pixel_limit / 1e9:g} gigapixels",
             hint="if the picture is meant to be that large, raise the limit: --max-pixels",
         )
+
+
+def check_memory(name: str, nbytes: int) -> int:
+    """The bytes that a decoder takes for a page. Raises OutOfMemoryError where they are not free.
+
+    Asked before it takes them: a small file can claim a page of gigabytes and be right.
+    """
+    if nbytes > _NEVER_MUCH and nbytes > (free := psutil.virtual_memory().available):
+        raise OutOfMemoryError(
+            f"{name} takes {nbytes / 1e9:.1f} GB to be decoded, and {free / 1e9:.1f} GB are free",
+            hint="convert it to TIFF, or to PNG without interlacing: those are read by rows",
+        )
+    return nbytes

@@ -188,6 +188,7 @@ def _write(
             exif=exif,
             iptc=metadata.iptc,
             comment=comment_text(metadata),
+            texts=metadata.comments,
             is_lossless=picture.is_lossless,
         )
         save(images, partial, kind, settings)

@@ -14,6 +14,7 @@ from srcli.io.leftovers import held_folder, held_partial
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _SMALL_BYTES = 1 << 16  # more than SQLite asks for at a time
+_BLOCK_BYTES = 1 << 20
 _REFUSED = {
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
@@ -91,6 +92,21 @@ def output_errors(
             message = f"cannot write {path}: {_REFUSED[error.errno]}"
             raise OutputError(message, hint=hint) from error
         raise
+
+
+def insert_bytes(path: Path, place: int, data: bytes) -> None:
+    """Put bytes into a file, ahead of what is at `place`: that moves up, block by block."""
+    with path.open("r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end > place:  # from the end on, so that nothing is written over before it is read
+            start = max(end - _BLOCK_BYTES, place)
+            file.seek(start)
+            block = file.read(end - start)
+            file.seek(start + len(data))
+            file.write(block)
+            end = start
+        file.seek(place)
+        file.write(data)
 
 
 def can_be(path: Path) -> bool:

@@ -5,6 +5,7 @@ These are decoded whole, a frame at a time: their kinds are small, or hold small
 
 from __future__ import annotations
 
+import logging
 import struct
 import warnings
 import zlib
@@ -19,14 +20,19 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from srcli.errors import ImageError
-from srcli.io.decoded import Decoded, Source, check_claims
+from srcli.io.decoded import Decoded, Source, check_claims, check_memory
 from srcli.io.formats import PictureFormat
 from srcli.io.metadata import Animation, Metadata
+from srcli.io.png_text import png_texts
 from srcli.io.vips import BLOB, TEXT, WHOLE, Pixels, VipsImage, from_numpy
+
+# What Pillow logs of damaged files would go to stderr where nobody has set up logging.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 _MODES = {"1": "L", "PA": "RGBA", "La": "LA", "RGBa": "RGBA", "RGBX": "RGB"}
 _KEPT_MODES = ("L", "LA", "RGB", "RGBA", "CMYK", "F")
 _DEFAULT_DELAY_MS = 100
+_PIXEL_BYTES = 15  # that are taken for each pixel of a page: Pillow's own four, and copies
 # What Pillow's decoders, and pillow-heif, end in where a file is damaged: they take its numbers as
 # they come, for indices, lengths and divisors.
 _DAMAGE = (
@@ -42,11 +48,16 @@ def decode(
     if kind is PictureFormat.HEIC:
         return _decode_heic(source, name, pixel_limit)
     with _translated(name, kind, reason), _opened(source) as image:
+        if kind is PictureFormat.TIFF and _is_by_libtiff(image):
+            _refuse(name, kind, reason)
         frames = _frames(image)
         if not frames:
             raise ValueError("it holds no picture")
         check_claims(name, image.width, image.height * len(frames), pixel_limit)
+        decoder_bytes = check_memory(name, image.width * image.height * _PIXEL_BYTES)
         metadata = metadata_of(image)
+        if kind is PictureFormat.PNG:
+            metadata = replace(metadata, comments=_texts(source))
         if len(frames) > 1:
             metadata = _animated(image, frames, metadata)
         notes = _depth_notes(image)
@@ -62,6 +73,7 @@ def decode(
         metadata=metadata,
         pages=len(frames),
         open_page=open_page,
+        decoder_bytes=decoder_bytes,
         notes=notes,
     )
 
@@ -128,6 +140,7 @@ def _decode_heic(source: Source, name: str, pixel_limit: int) -> Decoded:
         with _translated(name, PictureFormat.HEIC, None):
             opened = heif.open_heif(_stream(source), convert_hdr_to_8bit=False)
             check_claims(name, opened.size[0], opened.size[1], pixel_limit)
+            check_memory(name, opened.size[0] * opened.size[1] * _PIXEL_BYTES)
             info = opened.info
             image = from_numpy(_three_dimensions(np.asarray(opened)))
         bits = int(info.get("bit_depth", 8))
@@ -148,6 +161,7 @@ def _decode_heic(source: Source, name: str, pixel_limit: int) -> Decoded:
         metadata=metadata,
         pages=1,
         open_page=lambda _: image,
+        decoder_bytes=image.width * image.height * _PIXEL_BYTES,
     )
 
 
@@ -159,10 +173,17 @@ def _stream(source: Source) -> BytesIO | str:
     return BytesIO(source) if isinstance(source, bytes) else str(source)
 
 
+def _texts(source: Source) -> tuple[tuple[str, str], ...]:
+    with BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        return png_texts(file)
+
+
 @contextmanager
 def _opened(source: Source) -> Iterator[Image.Image]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours
+        warnings.simplefilter(
+            "ignore"
+        )  # the limit of pixels is ours, and so are words about damage
         with Image.open(_stream(source)) as image:
             yield image
 
@@ -196,6 +217,12 @@ def _refuse(name: str, kind: PictureFormat, reason: str | None) -> NoReturn:
         f"{name} cannot be read: {reason or 'the file is damaged'}",
         hint="the file is damaged or cut off: get it again, or open and save it elsewhere",
     ) from None
+
+
+def _is_by_libtiff(image: Image.Image) -> bool:
+    # libvips reads TIFF by that library too, so what it refused is damaged. Pillow would show what
+    # is left, and let the library write to stderr.
+    return any(tile[0] == "libtiff" for tile in getattr(image, "tile", ()))
 
 
 def _frames(image: Image.Image) -> list[int]:

@@ -118,11 +118,6 @@ def _blobs(metadata: Metadata, kind: PictureFormat) -> dict[str, bytes]:
 
 
 def _comment_fields(metadata: Metadata, kind: PictureFormat) -> dict[str, str]:
-    if kind is PictureFormat.PNG:
-        return {
-            f"png-comment-{index}-{keyword or 'Comment'}": text
-            for index, (keyword, text) in enumerate(metadata.comments)
-        }
     if kind not in _COMMENT_FIELDS or not metadata.comments:
         return {}
     return {_COMMENT_FIELDS[kind]: comment_text(metadata)}
@@ -144,9 +139,7 @@ def _dpi(image: VipsImage) -> tuple[float, float] | None:
 def _comments(image: VipsImage) -> list[tuple[str, str]]:
     found = []
     for field in field_names(image.copy()):
-        if field.startswith("png-comment-"):
-            found.append((field.split("-", 3)[3], str(image.get(field))))
-        elif field in ("gif-comment", "image-description"):
+        if field in ("gif-comment", "image-description"):
             text = str(image.get(field))
             if not text.encode().startswith(SHAPE_NOTE):
                 found.append(("", text))

@@ -25,7 +25,7 @@ from srcli.io.profiles import IccMode
 from srcli.io.reasons import no_numbers, reading
 from srcli.io.rows import RowReader
 from srcli.io.spool import SpoolDtype
-from srcli.io.vips import VipsImage
+from srcli.io.vips import VipsImage, in_tiles
 
 _HELD_BYTES = 64 << 20  # of all pages together, decoded: so much is held, not decoded again
 
@@ -63,6 +63,7 @@ class Picture:
         self.format = decoded.format
         self.metadata: Metadata = decoded.metadata
         self.pages = decoded.pages
+        self.decoder_bytes = decoded.decoder_bytes  # where pages cannot be read by rows
         self._opened: dict[int, Page] = {}
         first = self.page(0)
         self.width, self.height = first.width, first.height
@@ -173,7 +174,7 @@ class Page:
         alpha = self.layout.alpha(image)
         if alpha is None or self._is_never_clear:
             return colour
-        return bleed(colour, alpha)
+        return in_tiles(bleed(colour, alpha))
 
     def coded_image(self) -> VipsImage:
         """What the network sees as floats in [0, 1], lazily, 1 or 3 channels."""

@@ -9,6 +9,10 @@ import numpy as np
 from srcli.io.reasons import no_numbers, reading
 from srcli.io.vips import NUMPY_DTYPE, Pixels, VipsImage, VipsRegion
 
+# Each step on the way from the file has its own copy of the area that is asked for, in floats where
+# colours are converted. So much is asked for at a time.
+_AREA_PX = 1 << 14
+
 
 class RowReader:
     """Rows of an image that libvips decodes as it goes, holding no more than one window.
@@ -58,10 +62,14 @@ class RowReader:
         self._start = 0
 
     def _fetch(self, start: int, stop: int) -> Pixels:
+        fresh: Pixels = np.empty((stop - start, self.width, self.bands), self._dtype)
+        step = max(_AREA_PX // self.width, 1)
         with reading(self._name, self._read_whole):
-            data = self._region.fetch(0, start, self.width, stop - start)
-        shape = (stop - start, self.width, self.bands)
-        fresh: Pixels = np.frombuffer(data, self._dtype).reshape(shape)
+            for top in range(start, stop, step):
+                count = min(step, stop - top)
+                data = self._region.fetch(0, top, self.width, count)
+                rows = np.frombuffer(data, self._dtype).reshape(count, self.width, self.bands)
+                fresh[top - start : top - start + count] = rows
         if self._dtype.kind == "f" and not np.isfinite(fresh).all():
             raise no_numbers(self._name)
         return fresh

@@ -12,6 +12,7 @@ from srcli.io.exif import Exif, add_to_tiff
 from srcli.io.files import scratch
 from srcli.io.formats import PictureFormat
 from srcli.io.metadata import Animation
+from srcli.io.png_text import insert_png_texts
 from srcli.io.structure import insert_jpeg_comment
 from srcli.io.tiff import Tiff, append_page
 from srcli.io.vips import ARRAY, WHOLE, VipsImage, field_names, file_name
@@ -32,6 +33,7 @@ class SaveOptions:
     exif: Exif | None = None  # for the kinds of file to which libvips gives none
     iptc: bytes | None = None  # the same
     comment: str | None = None  # the same
+    texts: tuple[tuple[str, str], ...] = ()  # of a PNG, with their keywords
     is_lossless: bool = False  # the source was: WebP, AVIF
 
 
@@ -52,7 +54,7 @@ def save(pages: Sequence[VipsImage], path: Path, kind: PictureFormat, options: S
         case PictureFormat.BMP | PictureFormat.HEIC:
             foreign_save.save(pages[0], path, kind, options.quality, options.exif)
         case PictureFormat.PNG | PictureFormat.OTHER:
-            _save_png(pages, path, options.animation)
+            _save_png(pages, path, options)
 
 
 def _save_jpeg(page: VipsImage, path: Path, options: SaveOptions) -> None:
@@ -87,13 +89,16 @@ def _save_avif(pages: Sequence[VipsImage], path: Path, options: SaveOptions) -> 
     )
 
 
-def _save_png(pages: Sequence[VipsImage], path: Path, animation: Animation | None) -> None:
+def _save_png(pages: Sequence[VipsImage], path: Path, options: SaveOptions) -> None:
     settings = {"compression": 6, "filter": "all", "keep": "all"}
-    if animation is None or len(pages) == 1:
+    if options.animation is None or len(pages) == 1:
         pages[0].pngsave(file_name(path), **settings)
-        return
-    with path.open("wb") as file:
-        write_animation(file, (bytes(page.pngsave_buffer(**settings)) for page in pages), animation)
+    else:
+        frames = (bytes(page.pngsave_buffer(**settings)) for page in pages)
+        with path.open("wb") as file:
+            write_animation(file, frames, options.animation)
+    if options.texts:
+        insert_png_texts(path, options.texts)
 
 
 def _save_tiff(pages: Sequence[VipsImage], path: Path, options: SaveOptions) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import struct
 from pathlib import Path
 from typing import BinaryIO
+
+from srcli.io.files import insert_bytes
 
 _JPEG_COMMENT, _JPEG_SCAN = 0xFE, 0xDA
 _JPEG_SEGMENT_BYTES = 65_533
@@ -68,17 +69,10 @@ def jpeg_comments(file: BinaryIO) -> tuple[str, ...]:
 def insert_jpeg_comment(path: Path, text: str) -> None:
     """Put a comment segment behind the first segment of a JPEG, which must stay the first."""
     comment = text.encode()[:_JPEG_SEGMENT_BYTES]
-    beside = path.with_name(f"{path.name}.comment")
-    try:
-        with path.open("rb") as source, beside.open("wb") as target:
-            start = source.read(6)
-            target.write(start + source.read(int.from_bytes(start[4:], "big") - 2))
-            target.write(bytes([0xFF, _JPEG_COMMENT]) + (len(comment) + 2).to_bytes(2, "big"))
-            target.write(comment)
-            shutil.copyfileobj(source, target, 1 << 20)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    segment = bytes([0xFF, _JPEG_COMMENT]) + (len(comment) + 2).to_bytes(2, "big") + comment
+    with path.open("rb") as file:
+        head = file.read(6)
+    insert_bytes(path, 4 + int.from_bytes(head[4:], "big"), segment)
 
 
 def is_whole_gif(file: BinaryIO) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from pathlib import Path
 from typing import TypeAlias
@@ -30,9 +31,19 @@ if not pyvips.at_least_libvips(8, 16):
 # that cache only costs memory, and it would serve an old picture from a path written anew.
 pyvips.cache_set_max(0)
 
+# GLib remarks on numbers of damaged files that its types cannot hold. Such remarks go where pyvips
+# sends those of libvips: to Python's logging, not to stderr.
+_GLIB, _EVERY_LEVEL = b"GLib-GObject", 0xFF
+_remarks = pyvips.glib_lib.g_log_set_handler(
+    _GLIB, _EVERY_LEVEL, pyvips._log_handler_cb, pyvips.ffi.NULL
+)
+atexit.register(pyvips.glib_lib.g_log_remove_handler, _GLIB, _remarks)
+
 # Every thread of libvips holds rows of every step. Eight are enough to keep any encoder busy.
 _MOST_THREADS = 8
 pyvips.concurrency_set(min(pyvips.concurrency_get(), _MOST_THREADS))
+
+_TILE_PX = 64
 
 VipsImage: TypeAlias = pyvips.Image
 VipsRegion: TypeAlias = pyvips.Region
@@ -91,6 +102,23 @@ def field_names(image: VipsImage) -> list[str]:
 def blob(image: VipsImage, field: str) -> bytes | None:
     """A binary piece of metadata, None where there is none."""
     return bytes(image.get(field)) if has_field(image, field) else None
+
+
+def in_tiles(image: VipsImage) -> VipsImage:
+    """The image computed once, in tiles, in whatever areas it is asked for from top to bottom.
+
+    Every step of a pipeline has its own copy of the area that is asked for, and steps that look
+    around compute what lies around it again. So steps that are many, or look far, shall see neither
+    whole rows, which may be long, nor bands of a few rows.
+    """
+    across = -(-image.width // _TILE_PX)
+    return image.tilecache(
+        tile_width=_TILE_PX,
+        tile_height=_TILE_PX,
+        max_tiles=2 * across,
+        access="sequential",
+        threaded=True,
+    )
 
 
 def srgb_profile() -> bytes:

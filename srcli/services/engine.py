@@ -136,7 +136,7 @@ class Engine:
             )
             source = WrappedSource(source, margin)
         plan = self.plan(source.height, source.width)
-        with self._gate.holding(self._bytes(plan)) if self._gate else nullcontext():
+        with self._gate.holding(self.bytes_of(plan)) if self._gate else nullcontext():
             return enlarge(
                 self.runner,
                 source,
@@ -147,8 +147,8 @@ class Engine:
                 on_note=self._on_note,
             )
 
-    def _bytes(self, plan: Plan) -> int:
-        """What a plan needs for the network."""
+    def bytes_of(self, plan: Plan) -> int:
+        """The memory that a plan states for the network."""
         if not isinstance(plan, StreamPlan):
             return round(self._need().bytes(*plan.largest))
         band = stream_bytes(

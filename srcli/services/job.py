@@ -29,6 +29,7 @@ from srcli.services.rows import AlphaSource, ColourSource
 from srcli.services.sizes import TargetSize, passes_for
 from srcli.services.targets import Place, Target, check_place, check_room, choose_format, settle
 
+ENCODER_ROWS = 256  # that libvips holds of a result: tiles of 128 rows, twice
 AHEAD_LIMIT = 256 << 20  # bytes of samples decoded before the network asks for them
 
 Source: TypeAlias = Address | BinaryIO
@@ -179,12 +180,17 @@ class Job:
 
     @property
     def held_bytes(self) -> int:
-        """Memory that it takes until it is written, at most: samples (twice) and results."""
+        """Memory that it takes until it is written, at most.
+
+        The decoder, samples (twice), results, and the rows under way to the encoder.
+        """
         area = self.picture.height * self.picture.width
         channels = 3 + (self.picture.alpha is not AlphaKind.NONE)
         read = self.pages * area * channels * np.dtype(self.picture.dtype).itemsize
         spool = area * self.native_factor**2 * channels * np.dtype(self.spool_dtype).itemsize
-        return 2 * min(read, AHEAD_LIMIT) + self.pages * min(spool, self.spool_limit)
+        rows = self.sample_bytes // (self.pages * self.height) * min(self.height, ENCODER_ROWS)
+        held = 2 * min(read, AHEAD_LIMIT) + self.pages * min(spool, self.spool_limit)
+        return self.picture.decoder_bytes + held + rows
 
     def close(self) -> None:
         self.ahead.clear()

@@ -101,6 +101,7 @@ def run_job(
         alpha = None
         if rows.alpha:
             (alpha,) = _enlarge(engine, [_Raster(job, rows.alpha, 1, meter)])
+        job.picture.page(index).rewind()  # a decoder and its rows are not needed any more
         job.results.append((colour, alpha))
     job.network_seconds = perf_counter() - started
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import tifffile
 from picture_tools import encoded, enlarge, noise, smooth
 from png_files import RGB, SIGNATURE, chunk, png
 
-from srcli.errors import DiskFullError, ImageError, OutputError
+from srcli.errors import DiskFullError, ImageError, OutOfMemoryError, OutputError
 from srcli.io.formats import PictureFormat, check_target
 from srcli.io.pictures import open_picture
 
@@ -244,3 +245,28 @@ def test_a_picture_of_pillow_that_a_full_disk_cuts_short_is_no_picture(tmp_path,
     command = [sys.executable, "-B", "-c", SHORT_OF_SPACE, tmp_path / name]
     assert subprocess.run(command, env=environment, check=False).returncode == 5
     assert not list(tmp_path.iterdir())
+
+
+WHOLE_KINDS = ("JPEG", "GIF", "WEBP", "AVIF", "BMP", "TGA")
+
+
+@pytest.mark.parametrize("kind", WHOLE_KINDS)
+def test_a_picture_that_is_decoded_whole_is_refused_where_that_takes_more_than_is_free(
+    kind, monkeypatch
+):
+    options = {"progressive": True} if kind == "JPEG" else {}
+    data = encoded(noise(200, 200, 3), kind, **options)
+    assert open_picture(data).decoder_bytes >= 200 * 200 * 4
+    monkeypatch.setattr("srcli.io.decoded._NEVER_MUCH", 0)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=1000))
+    with pytest.raises(OutOfMemoryError, match="to be decoded, and 0.0 GB are free"):
+        open_picture(data)
+
+
+def test_an_interlaced_png_is_decoded_whole():
+    assert open_picture(png(noise(20, 30, 3), RGB, 8, interlaced=True)).decoder_bytes == 1800
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+def test_a_picture_that_is_read_by_rows_needs_no_memory_for_the_whole(kind):
+    assert open_picture(encoded(noise(200, 200, 3), kind)).decoder_bytes == 0

@@ -4,12 +4,14 @@ import io
 import json
 import shutil
 import subprocess
+import zlib
 
 import numpy as np
 import pytest
 import tifffile
 from picture_tools import encoded, enlarge, noise, smooth
-from PIL import Image, ImageOps, IptcImagePlugin
+from PIL import Image, ImageOps, IptcImagePlugin, PngImagePlugin
+from png_files import RGB, png
 
 from srcli.io.exif import Exif, corrected_xmp, iptc_records, photoshop_block, read_exif
 from srcli.io.formats import PictureFormat
@@ -99,6 +101,63 @@ def test_no_metadata_leaves_nothing_but_the_pixels(kind):
 def test_comments_stay():
     assert opened(written(photograph())).info["comment"] == b"a comment"
     assert opened(written(photograph(), "PNG")).info["Comment"] == "a comment"
+
+
+def described(*texts):
+    """A picture with texts, each (keyword, text) or more, as Pillow takes them."""
+    info = PngImagePlugin.PngInfo()
+    for keyword, text, *more in texts:
+        (info.add_itxt if more and more[0] == "iTXt" else info.add_text)(
+            keyword, text, zip="zip" in more
+        )
+    return encoded(smooth(40, 50), "PNG", pnginfo=info)
+
+
+TEXTS = {
+    "Comment": "caf\xe9 \xa9",
+    "Creation Time": "f\xe9vrier",
+    "Cl\xe9": "a key beyond ASCII",
+    "Title": "na\xefve \u56fe\u7247",
+    "Zipped": "\xe9" * 500,
+}
+
+
+def test_texts_of_a_png_stay_as_they_are_in_every_kind_of_chunk():
+    ways = {"Title": ["iTXt", "zip"], "Zipped": ["zip"]}
+    data = described(*((keyword, text, *ways.get(keyword, [])) for keyword, text in TEXTS.items()))
+    assert opened(written(data, "PNG")).text == TEXTS
+    assert opened(written(written(data, "PNG"), "PNG")).text == TEXTS
+
+
+def test_texts_behind_the_pixels_and_beside_frames_stay():
+    still = described(("Author", "J\xf6rg"))
+    end = still.index(b"IEND") - 4
+    place = still.index(b"tEXt") - 4
+    size = 12 + int.from_bytes(still[place : place + 4], "big")
+    moved = still[:place] + still[place + size : end] + still[place : place + size] + still[end:]
+    assert opened(written(moved, "PNG")).text == {"Author": "J\xf6rg"}
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Author", "J\xf6rg")
+    frames = [Image.fromarray(pixels) for pixels in noise(2, 9, 9, 3)]
+    moving = encoded(
+        frames[0], "PNG", save_all=True, append_images=frames[1:], pnginfo=info, duration=40
+    )
+    result = opened(written(moving, "PNG"))
+    assert (result.n_frames, result.text) == (2, {"Author": "J\xf6rg"})
+
+
+def test_a_comment_that_is_not_latin_is_one_in_a_png_and_comes_back():
+    jpeg = encoded(smooth(40, 50), "JPEG", comment="\u56fe \xe9".encode())
+    result = written(jpeg, "PNG")
+    assert opened(result).text == {"Comment": "\u56fe \xe9"}
+    assert opened(written(result, "JPEG")).info["comment"] == "Comment: \u56fe \xe9".encode()
+
+
+def test_texts_that_are_bombs_or_damaged_are_left_out():
+    bomb = b"Bomb\0\0" + zlib.compress(bytes(32 << 20))
+    extra = ((b"zTXt", bomb), (b"zTXt", b"Cut\0\0" + zlib.compress(b"text")[:6]), (b"tEXt", b"\0x"))
+    data = png(smooth(40, 50), RGB, 8, extra=(*extra, (b"tEXt", b"Good\0text")))
+    assert open_picture(data).metadata.comments == (("Good", "text"),)
 
 
 @pytest.mark.parametrize("cut", [0, 3, 7, 9, 20, 40, 60])

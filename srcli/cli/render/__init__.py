@@ -35,7 +35,8 @@ def note(text: str) -> None:
 def json_line(record: dict[str, Any]) -> None:
     """One JSON object on a line of its own on stdout, at once."""
     text = json.dumps(record, ensure_ascii=False)
-    if not _is_encodable(text, sys.stdout.encoding):  # a file name that is no text
+    # A file name may be no text, or hold what some readers take for the end of a line (U+2028).
+    if not _is_encodable(text, sys.stdout.encoding) or len(text.splitlines()) > 1:
         text = json.dumps(record)
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
