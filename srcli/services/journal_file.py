@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -74,8 +74,17 @@ def open_database(path: Path, *, is_index: bool = False) -> sqlite3.Connection:
             database.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
     except BaseException:
         database.close()
+        _remove_empty_log(path)
         raise
     return database
+
+
+def _remove_empty_log(path: Path) -> None:
+    """SQLite leaves its log beside a journal that it could not open; with no byte in it, no row."""
+    log = path.with_name(f"{path.name}-wal")
+    with suppress(OSError):
+        if log.stat().st_size == 0:
+            log.unlink()
 
 
 def has_schema(database: sqlite3.Connection, path: Path | str) -> bool:

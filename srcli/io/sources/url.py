@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import queue
 import re
-import threading
 import time
 import urllib.request
 from collections.abc import Callable
@@ -28,6 +26,7 @@ from srcli.io.sources.network import (
     Pace,
     SourceError,
     TooSlowError,
+    awaited,
 )
 
 OnProgress = Callable[[int, int | None], None]  # bytes done, bytes in all where that is known
@@ -162,22 +161,13 @@ def _open(url: str, partial: Path, hosts: Hosts) -> HTTPResponse:
 
 def _in_time(ask: Callable[[], HTTPResponse]) -> HTTPResponse:
     """The answer; TimeoutError where its head comes byte by byte, which no other clock notices."""
-    answers: queue.SimpleQueue[HTTPResponse | BaseException] = queue.SimpleQueue()
+    end = time.monotonic() + PATIENCE_SECONDS
 
-    def wait() -> None:
-        try:
-            answers.put(ask())
-        except BaseException as error:  # whatever it is, it is the caller's
-            answers.put(error)
+    def check() -> None:
+        if time.monotonic() > end:
+            raise TimeoutError
 
-    threading.Thread(target=wait, daemon=True, name="srcli address").start()
-    try:
-        answer = answers.get(timeout=PATIENCE_SECONDS)
-    except queue.Empty:
-        raise TimeoutError from None
-    if isinstance(answer, BaseException):
-        raise answer
-    return answer
+    return awaited(ask, check)
 
 
 def _refusal(error: HTTPError) -> SourceError:
