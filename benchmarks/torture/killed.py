@@ -246,9 +246,9 @@ class PullFromHub(Pull):
     """The same from the Hugging Face hub, through its own cache."""
 
     def __init__(self, place: Path) -> None:
-        import huggingface_hub.file_download  # noqa: F401  (once, for all children)
-
         super().__init__(place)
+        os.environ.update(self.environment(place))  # which it reads when it is imported
+        import huggingface_hub.file_download  # noqa: F401  (once, for all children)
 
     def files(self) -> dict[str, Any]:
         return {"/me/nets/resolve/main/a.pth": self.web.Served(content=self.content)}
@@ -261,7 +261,6 @@ class PullFromHub(Pull):
         import huggingface_hub.constants as constants
 
         constants.HF_HUB_CACHE = str(Path.cwd() / "hub" / "hub")
-        constants.ENDPOINT = os.environ["HF_ENDPOINT"]
 
     def state(self, folder: Path) -> State:
         """What the hub's own library leaves in its own cache is its own."""
@@ -347,8 +346,8 @@ class Training(Trial):
         return kinds.get(path.suffix, digest)(path)
 
     def faults(self, folder: Path, right: State) -> list[str]:
-        """Checkpoints are whole; the best and last weights may be of an earlier step."""
-        changing = ("best.safetensors", "last.safetensors")
+        """Checkpoints are whole; they may be of before a validation, weights of earlier steps."""
+        changing = (".pt", "best.safetensors", "last.safetensors")
         torn = [
             name
             for name, what in super().state(folder).items()

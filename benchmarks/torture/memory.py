@@ -55,7 +55,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="srcli-memory-") as place:
         (really if options.real else injected)(Path(place), options, tally)
     report = {
-        **{name: value for name, value in vars(options).items() if value and name != "rooms"},
+        **{
+            name: value
+            for name, value in vars(options).items()
+            if value and name not in ("rooms", "size")
+        },
         "operations": tally.operations,
         "places": tally.places,
         "counts": dict(tally.counts),
@@ -76,7 +80,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=1e9, help="End after so long.")
     parser.add_argument("--real", action="store_true", help="A limit of the system instead.")
     options = parser.parse_args()
-    options.rooms = range(0, 400, 4 * options.stride)  # MB
+    options.rooms, options.size = range(0, 400, 4 * options.stride), (700, 500)  # MB, pixels
     return options
 
 
@@ -233,7 +237,7 @@ def really(place: Path, options: argparse.Namespace, tally: Tally) -> None:
     is as if it had been killed: nothing half written may lie under a final name, and the next run
     must be right and leave nothing else.
     """
-    trial = Limited(place)
+    trial = Limited(place, options.size)
     right = trial.right()
     until = time.monotonic() + options.seconds
     for room in options.rooms:
@@ -247,10 +251,10 @@ def really(place: Path, options: argparse.Namespace, tally: Tally) -> None:
 class Limited:
     """A command under a limit of the system, and the same without."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, size: tuple[int, int]) -> None:
         self.place = place / "run"
         self.place.mkdir()
-        noise(place / "in.png", 1, (700, 500))
+        noise(place / "in.png", 1, size)
         network = weights(place)
         self.out = self.place / "out.png"
         self.command = ("upscale", place / "in.png", "-o", self.out, "-m", network, "-d", "cpu")

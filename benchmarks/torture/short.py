@@ -88,7 +88,7 @@ def _kills(kind: Callable[[Path], killed.Trial]) -> Torture:
 class Picture(killed.Picture):
     """One that takes less time."""
 
-    pages, size = 2, (18, 20)
+    pages, size = 1, (12, 14)
 
 
 class Folder(killed.Folder):
@@ -151,7 +151,7 @@ def _memory(place: Path) -> Found:
 
 def _little_memory(place: Path) -> Found:
     tally = memory.Tally()
-    memory.really(place, Namespace(rooms=(20, 60, 120), seconds=1e9), tally)
+    memory.really(place, Namespace(rooms=(4, 12, 40), size=(160, 120), seconds=1e9), tally)
     return tally.places, tally.faults
 
 

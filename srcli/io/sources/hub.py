@@ -21,6 +21,7 @@ from srcli.io.sources.network import (
     Pace,
     SourceError,
     awaited,
+    in_time,
 )
 from srcli.io.sources.url import OnProgress, pause_before
 
@@ -63,7 +64,10 @@ def fetch(source: HubSource, hosts: Hosts, on_progress: OnProgress) -> tuple[Pat
     # The library itself tries a dead hub six times, with a minute's patience each.
     hosts.require(url)
     with _hub_errors(url, hosts):
-        offered = get_hf_file_metadata(url, timeout=ANSWER_SECONDS, endpoint=endpoint)
+        # Before it asks for the file, the library asks the hub other things, with no such limit.
+        offered = in_time(
+            lambda: get_hf_file_metadata(url, timeout=ANSWER_SECONDS, endpoint=endpoint)
+        )
         require_size(offered.size, wanted)
         if offered.etag and is_digest(offered.etag):
             require_digest(offered.etag, wanted)

@@ -72,6 +72,20 @@ def awaited(ask: Callable[[], T], check: Callable[[], None]) -> T:
     return answer.result()
 
 
+def in_time(ask: Callable[[], T]) -> T:
+    """The same; TimeoutError where it takes longer than anybody waits for an answer.
+
+    An answer whose head comes byte by byte is noticed by no other clock.
+    """
+    end = time.monotonic() + PATIENCE_SECONDS
+
+    def check() -> None:
+        if time.monotonic() > end:
+            raise TimeoutError
+
+    return awaited(ask, check)
+
+
 def is_offline(wish: bool | None = None) -> bool:
     """`wish`, or without one what SRCLI_OFFLINE and HF_HUB_OFFLINE say."""
     if wish is not None:

@@ -20,13 +20,12 @@ from srcli.io.containers import looks_like_page
 from srcli.io.files import output_errors
 from srcli.io.sources.check import measured, require_size
 from srcli.io.sources.network import (
-    PATIENCE_SECONDS,
     STALL_SECONDS,
     Hosts,
     Pace,
     SourceError,
     TooSlowError,
-    awaited,
+    in_time,
 )
 
 OnProgress = Callable[[int, int | None], None]  # bytes done, bytes in all where that is known
@@ -143,7 +142,7 @@ def _open(url: str, partial: Path, hosts: Hosts) -> HTTPResponse:
     request = urllib.request.Request(url, headers=headers)
     opener = urllib.request.build_opener(_CheckedRedirects(hosts))
     try:
-        return _in_time(partial_call(opener.open, request, timeout=STALL_SECONDS))
+        return in_time(partial_call(opener.open, request, timeout=STALL_SECONDS))
     except HTTPError as error:
         if error.code == 416 and offset:  # what we have is no beginning of what they have
             partial.unlink()
@@ -157,17 +156,6 @@ def _open(url: str, partial: Path, hosts: Hosts) -> HTTPResponse:
             raise hosts.give_up(url) from None
         words = str(reason).partition("\n")[0] or type(error).__name__
         raise SourceError(f"did not answer: {words}") from None
-
-
-def _in_time(ask: Callable[[], HTTPResponse]) -> HTTPResponse:
-    """The answer; TimeoutError where its head comes byte by byte, which no other clock notices."""
-    end = time.monotonic() + PATIENCE_SECONDS
-
-    def check() -> None:
-        if time.monotonic() > end:
-            raise TimeoutError
-
-    return awaited(ask, check)
 
 
 def _refusal(error: HTTPError) -> SourceError:
