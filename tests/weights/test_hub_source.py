@@ -4,13 +4,14 @@ import threading
 import time
 from pathlib import Path
 
+import huggingface_hub
 import huggingface_hub.constants
 import pytest
 from weights_server import CONTENT, Served, digest
 
 from srcli.io.cache import Cache
 from srcli.io.catalogue import HubSource
-from srcli.io.sources import Hosts, SourceError, fetch, held_nearby
+from srcli.io.sources import Hosts, SourceError, fetch, held_nearby, network
 from srcli.io.sources.hub import _Arrival
 
 PLACE = "/me/nets/resolve/main/a.pth"
@@ -107,6 +108,15 @@ def test_a_hub_that_never_answers_is_given_up_for_the_whole_run(hub, monkeypatch
 
 def test_nothing_is_looked_for_on_the_network_to_know_what_is_nearby(no_network):
     assert held_nearby(wanted()) is None
+
+
+def test_whatever_the_library_asks_first_has_an_end(hub, monkeypatch):
+    monkeypatch.setattr(network, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda *_, **__: time.sleep(3))
+    start = time.monotonic()
+    with pytest.raises(SourceError, match="no answer"):
+        get()
+    assert time.monotonic() - start < 2
 
 
 @pytest.mark.parametrize("takes_ranges", [True, False])

@@ -142,7 +142,8 @@ def _open(url: str, partial: Path, hosts: Hosts) -> HTTPResponse:
     request = urllib.request.Request(url, headers=headers)
     opener = urllib.request.build_opener(_CheckedRedirects(hosts))
     try:
-        return in_time(partial_call(opener.open, request, timeout=STALL_SECONDS))
+        answer: HTTPResponse = in_time(partial_call(opener.open, request, timeout=STALL_SECONDS))
+        return answer
     except HTTPError as error:
         if error.code == 416 and offset:  # what we have is no beginning of what they have
             partial.unlink()
