@@ -20,6 +20,7 @@ from pathlib import Path
 from random import Random
 
 import disks
+import folders
 import killed
 import kills
 import memory
@@ -141,6 +142,15 @@ def _terminal(place: Path) -> Found:
     ]
 
 
+def _refused(place: Path) -> Found:
+    """Only root can become another user; anybody else tries nothing."""
+    tally = folders.Tally()
+    if os.geteuid() == 0:
+        place.parent.chmod(0o755)
+        folders.refused(place, 0, Random(7), tally)
+    return tally.cases, tally.faults
+
+
 def _memory(place: Path) -> Found:
     tally = memory.Tally()
     options = Namespace(plan="stream", ticks=2, precision="fp32", tta=False, for_good=False)
@@ -168,6 +178,7 @@ TORTURES: dict[str, Torture] = {
     "eight threads": _together("threads", 1),
     "interleavings": _together("convoy", 12),
     "terminal": _terminal,
+    "refused": _refused,
     "memory": _memory,
     "little memory": _little_memory,
 }

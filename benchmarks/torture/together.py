@@ -31,7 +31,7 @@ import numpy as np
 from forked import import_everything, run, start
 from killed import Folder, noise, weights
 
-HANG_SECONDS = 30
+HANG_SECONDS = 60
 
 
 @dataclass(slots=True)

@@ -60,6 +60,11 @@ def test_ctrl_c_in_a_terminal_ends_a_folder_and_leaves_cursor_and_echo(report):
     assert report["terminal"] == (4, [])
 
 
+@pytest.mark.skipif(getattr(os, "geteuid", int)() != 0, reason="only root can become another user")
+def test_where_a_user_may_not_write_that_is_said_and_nothing_is_changed(report):
+    assert report["refused"] == (7, [])
+
+
 def test_where_memory_runs_out_the_picture_is_right_or_the_error_clean(report):
     cases, faults = report["memory"]
     assert cases > 4 and not faults
