@@ -61,7 +61,9 @@ def open_read_only(path: Path) -> sqlite3.Connection:
 
 
 def open_database(path: Path, *, is_index: bool = False) -> sqlite3.Connection:
-    """The journal at `path`, made if need be. Raises OutputError where its schema is another.
+    """The journal at `path`, made if need be.
+
+    Raises OutputError where its schema is another, DiskFullError where there is no room for it.
 
     An index is made anew by each run, so it need not outlive anything.
     """
@@ -72,9 +74,12 @@ def open_database(path: Path, *, is_index: bool = False) -> sqlite3.Connection:
         database.execute(f"PRAGMA synchronous = {'OFF' if is_index else 'FULL'}")
         if not has_schema(database, path):
             database.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
-    except BaseException:
+    except BaseException as error:
         database.close()
-        _remove_empty_log(path)
+        is_full = isinstance(error, sqlite3.OperationalError) and takes_no_file(path.parent)
+        _remove_empty_log(path)  # which makes room for a file
+        if is_full:
+            raise full(path) from error
         raise
     return database
 
