@@ -23,7 +23,6 @@ import tempfile
 import termios
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -33,7 +32,6 @@ from forked import import_everything, run
 from killed import digest, noise, weights
 
 MOST_SECONDS = 30
-PICTURES = 12  # of the folder
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 INTERRUPTED = 130
 
@@ -67,7 +65,8 @@ def main() -> None:
     options = _options()
     import_everything()
     with tempfile.TemporaryDirectory(prefix="srcli-terminal-") as place:
-        tally = torment(options.kind, Path(place), options.cases, Random(options.seed))
+        trial = KINDS[options.kind](Path(place), pictures=12, width=120)
+        tally = torment(trial, options.cases, Random(options.seed))
     report = {
         "kind": options.kind,
         "seed": options.seed,
@@ -89,9 +88,9 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def torment(kind: str, place: Path, cases: int, random: Random) -> Tally:
+def torment(trial: Picture, cases: int, random: Random) -> Tally:
     """An undisturbed run, and then those that are interrupted."""
-    tally, trial = Tally(), KINDS[kind](place)
+    tally, place = Tally(), trial.place
     began = time.monotonic()
     ended = run(trial.command("right"), folder=place)
     assert ended.code == 0, ended.said
@@ -128,11 +127,11 @@ class Picture:
     source = "big.png"
     words = "interrupted: nothing half done was kept"
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, *, pictures: int, width: int) -> None:
         self.place, self.network = place, weights(place)
-        noise(place / "big.png", 0, (700, 900))
-        for number in range(PICTURES):
-            noise(place / f"in/{number}.png", number, (120 + 30 * number, 200))
+        noise(place / "big.png", 0, (7 * width, 9 * width))
+        for number in range(pictures):
+            noise(place / f"in/{number}.png", number, ((4 + number) * width // 4, 2 * width))
 
     def command(self, name: str) -> tuple[object, ...]:
         plan = ("-m", self.network, "-d", "cpu", "--plan", "stream")
@@ -242,7 +241,7 @@ def _listen(terminal: int, shown: bytearray, seconds: float) -> None:
         shown += data
 
 
-KINDS: dict[str, Callable[[Path], Picture]] = {
+KINDS: dict[str, type[Picture]] = {
     "picture": Picture,
     "folder": Folder,
     "twice": Twice,
