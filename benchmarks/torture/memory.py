@@ -270,7 +270,8 @@ class Limited:
         counts[f"ended by signal {ended.code - 128}" if ended.code > 128 else str(ended.code)] += 1
         found = []
         is_ended_by_library = ended.code in ENDED_BY_LIBRARY
-        if ended.fault or not (is_ended_by_library or ended.code in CLEAN_CODES):
+        is_clean = ended.code in CLEAN_CODES and not ended.fault
+        if ended.hung or not (is_clean or is_ended_by_library):
             found.append(f"{ended.code} {ended.fault}: {ended.said.strip()[-200:]}")
         if self.out.exists() != (ended.code == 0) or (ended.code == 0 and self._differs(right)):
             found.append(f"{ended.code}, and what lies there is not the picture")

@@ -31,7 +31,7 @@ def report():
 
 @pytest.mark.parametrize(
     ("what", "cases"),
-    [("picture", 6), ("folder", 6), ("pull", 6), ("pull from the hub", 3), ("training", 3)],
+    [("picture", 3), ("folder", 3), ("pull", 6), ("pull from the hub", 3), ("training", 3)],
 )
 def test_after_a_kill_the_next_run_is_as_if_nothing_had_been(report, what, cases):
     assert report[f"kill a {what}"] == (cases, [])
@@ -42,13 +42,13 @@ def test_a_disk_that_is_full_at_any_write_is_said_to_be_and_nothing_is_left(repo
     assert cases > 2 and not faults
 
 
-@pytest.mark.parametrize(("source", "ways"), [("network", 7), ("hub", 4)])
+@pytest.mark.parametrize(("source", "ways"), [("network", 7), ("hub", 2)])
 def test_a_server_that_misbehaves_is_gone_on_with_or_given_up(report, source, ways):
     assert report[source] == (ways, [])
 
 
 def test_of_two_runs_on_one_folder_one_does_it_and_the_other_is_told(report):
-    assert report["two processes"] == (2, [])
+    assert report["two processes"] == (1, [])
 
 
 def test_eight_threads_get_the_bytes_of_one(report):
