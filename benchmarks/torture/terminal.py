@@ -111,7 +111,8 @@ def torment(trial: Picture, cases: int, random: Random) -> Tally:
 
 def _faults(seen: Seen) -> list[str]:
     found = []
-    if seen.code not in (0, INTERRUPTED) or "Traceback" in seen.shown:
+    is_early = seen.code == -signal.SIGINT and seen.shown in ("", "^C")  # nobody listened yet
+    if not is_early and (seen.code not in (0, INTERRUPTED) or "Traceback" in seen.shown):
         found.append(f"{seen.code}: {seen.shown[-400:]!r}")
     if seen.hides_cursor:
         found.append("leaves the terminal without a cursor")
