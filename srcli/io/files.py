@@ -186,7 +186,7 @@ def has_writer(path: Path) -> bool:
     if sys.platform != "linux":
         return False
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return False
     try:

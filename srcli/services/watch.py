@@ -18,7 +18,7 @@ from srcli.services.stop import Stop
 LOOK_SECONDS = 1.0
 LOOKS_AT_REST = 2  # the same size and time over so many more looks: written to its end
 OLD_SECONDS = 10.0  # not touched for so long: written before anybody looked
-WRITER_SECONDS = 60.0  # not touched for so long by a program that has it open: at rest, too
+WRITER_LOOKS = 20  # the same for so long, though a program has it open: at rest, too
 
 _State = tuple[int, int]  # size and time
 
@@ -60,10 +60,10 @@ class Watch:
         self._last[path] = state
         if self._given.get(path) == state:
             return False
-        age = time.time() - facts.st_mtime
-        if self._rests[path] < LOOKS_AT_REST and age <= OLD_SECONDS:
+        is_old = time.time() - facts.st_mtime > OLD_SECONDS
+        if self._rests[path] < LOOKS_AT_REST and not is_old:
             return False
-        if age < WRITER_SECONDS and has_writer(path):  # a copy that falters
+        if self._rests[path] < WRITER_LOOKS and has_writer(path):  # a copy that falters
             return False
         self._given[path] = state
         return True
