@@ -388,6 +388,9 @@ GOOD = {
     *("busy-429", "busy-503", "busy-500"),
 }
 
+# Its library decompresses, and a file that is damaged is fetched once more from the beginning.
+GOOD_FOR_THE_HUB = {"gzipped", "range-elsewhere", "range-of-nothing"}
+
 
 def serve(server: Any) -> None:
     """Until the process ends."""

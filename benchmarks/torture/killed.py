@@ -115,15 +115,18 @@ def weights(place: Path, **shape: int) -> Path:
 class Picture(Trial):
     """One picture: a TIFF of three pages with transparency, its spools on the disk."""
 
+    pages, size = 3, (60, 70)
+
     def __init__(self, place: Path) -> None:
         super().__init__(place)
         self.first = ("upscale", "in.tif", "-o", "out.tif", "-m", weights(place), "-d", "cpu")
         self.first += ("--plan", "stream")
 
     def prepare(self, folder: Path) -> None:
+        width, height = self.size
         pages = [
-            Image.fromarray(np.random.default_rng(n).integers(0, 256, (70, 60, 4), dtype=np.uint8))
-            for n in range(3)
+            Image.fromarray(np.random.default_rng(n).integers(0, 256, (height, width, 4), np.uint8))
+            for n in range(self.pages)
         ]
         pages[0].save(folder / "in.tif", save_all=True, append_images=pages[1:])
 
@@ -163,15 +166,18 @@ class Folder(Trial):
     """A folder of pictures with a journal."""
 
     full_codes = (1, 5)
+    suffixes = ("png", "jpg", "webp", "tif", "png", "jpg")
+    size = (40, 50)  # of the first; the others are wider
 
     def __init__(self, place: Path) -> None:
         super().__init__(place)
         self.first = ("upscale", "in", "-r", "-o", "out", "-m", weights(place), "-d", "cpu")
 
     def prepare(self, folder: Path) -> None:
-        for number, suffix in enumerate(("png", "jpg", "webp", "tif", "png", "jpg")):
-            name = f"in/{'below/' if number > 3 else ''}{number}.{suffix}"
-            noise(folder / name, number, (40 + 8 * number, 50))
+        width, height = self.size
+        for number, suffix in enumerate(self.suffixes):
+            name = f"in/{'below/' if number > 1 else ''}{number}.{suffix}"
+            noise(folder / name, number, (width + 8 * number, height))
 
     def may_stay(self, name: str) -> bool:
         return ".sqlite-" in name  # SQLite's own, which it takes up again
@@ -239,6 +245,11 @@ class Pull(Trial):
 class PullFromHub(Pull):
     """The same from the Hugging Face hub, through its own cache."""
 
+    def __init__(self, place: Path) -> None:
+        super().__init__(place)
+        os.environ.update(self.environment(place))  # which it reads when it is imported
+        import huggingface_hub.file_download  # noqa: F401  (once, for all children)
+
     def files(self) -> dict[str, Any]:
         return {"/me/nets/resolve/main/a.pth": self.web.Served(content=self.content)}
 
@@ -250,7 +261,6 @@ class PullFromHub(Pull):
         import huggingface_hub.constants as constants
 
         constants.HF_HUB_CACHE = str(Path.cwd() / "hub" / "hub")
-        constants.ENDPOINT = os.environ["HF_ENDPOINT"]
 
     def state(self, folder: Path) -> State:
         """What the hub's own library leaves in its own cache is its own."""
@@ -271,55 +281,6 @@ def _serve(web: Any, files: dict[str, Any]) -> tuple[int, int]:
             os._exit(0)
     server.socket.close()
     return server.server_port, pid
-
-
-class Training(Trial):
-    """A short training, saved every second step."""
-
-    def __init__(self, place: Path) -> None:
-        super().__init__(place)
-        self.network = weights(place, scale=4)
-        self.first = ("train", "run.toml", "-d", "cpu", "-o", "run")
-
-    def prepare(self, folder: Path) -> None:
-        for number in range(4):
-            coarse = np.random.default_rng(number).integers(0, 256, (8, 8, 3), np.uint8)
-            smooth = Image.fromarray(coarse).resize((64, 48), Image.Resampling.BICUBIC)
-            (folder / "photos").mkdir(exist_ok=True)
-            smooth.save(folder / f"photos/{number}.png")
-        (folder / "run.toml").write_text(TRAINING.format(weights=self.network))
-
-    def second(self, folder: Path) -> tuple[object, ...]:
-        return (*self.first, "--resume") if (folder / "run").exists() else self.first
-
-    def state(self, folder: Path) -> State:
-        """Without the checkpoints before the last: a stop that was heard adds one where it was."""
-        mine = super().state(folder)
-        saved = sorted(name for name in mine if name.endswith(".pt"))
-        return {name: what for name, what in mine.items() if name not in saved[:-1]}
-
-    def may_stay(self, name: str) -> bool:
-        return name.startswith("run/")  # to be gone on with
-
-    def essence(self, path: Path) -> str:
-        if path.name in ("metrics.jsonl", "report.html"):
-            return "a log with times"
-        kinds = {".pt": state_digest, ".safetensors": tensors_digest}
-        return kinds.get(path.suffix, digest)(path)
-
-    def faults(self, folder: Path, right: State) -> list[str]:
-        """Checkpoints are whole; the best and last weights may be of an earlier step."""
-        changing = ("best.safetensors", "last.safetensors")
-        torn = [
-            name
-            for name, what in super().state(folder).items()
-            if what.startswith("damaged") and ".partial" not in name
-        ]
-        return torn + [
-            fault
-            for fault in super().faults(folder, right)
-            if not any(c in fault for c in changing)
-        ]
 
 
 TRAINING = """
@@ -344,6 +305,59 @@ keep = 2
 every_steps = 2
 tensorboard = false
 """
+
+
+class Training(Trial):
+    """A short training, saved every second step."""
+
+    text = TRAINING
+
+    def __init__(self, place: Path) -> None:
+        super().__init__(place)
+        import torch._dynamo  # noqa: F401  (torch's optimizers do, which takes longer than a run)
+
+        self.network = weights(place, scale=4)
+        self.first = ("train", "run.toml", "-d", "cpu", "-o", "run")
+
+    def prepare(self, folder: Path) -> None:
+        for number in range(4):
+            coarse = np.random.default_rng(number).integers(0, 256, (8, 8, 3), np.uint8)
+            smooth = Image.fromarray(coarse).resize((64, 48), Image.Resampling.BICUBIC)
+            (folder / "photos").mkdir(exist_ok=True)
+            smooth.save(folder / f"photos/{number}.png")
+        (folder / "run.toml").write_text(self.text.format(weights=self.network))
+
+    def second(self, folder: Path) -> tuple[object, ...]:
+        return (*self.first, "--resume") if (folder / "run").exists() else self.first
+
+    def state(self, folder: Path) -> State:
+        """Without the checkpoints before the last: a stop that was heard adds one where it was."""
+        mine = super().state(folder)
+        saved = sorted(name for name in mine if name.endswith(".pt"))
+        return {name: what for name, what in mine.items() if name not in saved[:-1]}
+
+    def may_stay(self, name: str) -> bool:
+        return name.startswith("run/")  # to be gone on with
+
+    def essence(self, path: Path) -> str:
+        if path.name in ("metrics.jsonl", "report.html"):
+            return "a log with times"
+        kinds = {".pt": state_digest, ".safetensors": tensors_digest}
+        return kinds.get(path.suffix, digest)(path)
+
+    def faults(self, folder: Path, right: State) -> list[str]:
+        """Checkpoints are whole; they may be of before a validation, weights of earlier steps."""
+        changing = (".pt", "best.safetensors", "last.safetensors")
+        torn = [
+            name
+            for name, what in super().state(folder).items()
+            if what.startswith("damaged") and ".partial" not in name
+        ]
+        return torn + [
+            fault
+            for fault in super().faults(folder, right)
+            if not any(c in fault for c in changing)
+        ]
 
 
 def tensors_digest(path: Path) -> str:

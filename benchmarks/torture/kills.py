@@ -95,7 +95,7 @@ def torment(trial: Trial, place: Path, options: argparse.Namespace) -> Tally:
         folder.mkdir()
         trial.prepare(folder)
         case = _Case(trial, folder, getattr(signal, name), random.random())
-        ended = case.by_file(events) if number // len(SIGNALS) % 2 else case.by_time(whole)
+        ended = case.by_file(events) if number % 2 else case.by_time(whole)
         tally.cases += 1
         tally.signals[name] += 1
         tally.codes[ended.code] += 1

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import signal
 import sys
 import tempfile
 import threading
@@ -28,9 +29,13 @@ from typing import Any
 import numpy as np
 from forked import import_everything, run
 from killed import noise, weights
+from PIL import Image
 
 MEGABYTE = 1 << 20
-CLEAN_CODES = {0, 1, 5}
+CLEAN_CODES = {0, 5}
+ENDED_BY_LIBRARY = {
+    128 + number for number in (signal.SIGABRT, signal.SIGTRAP, signal.SIGSEGV, signal.SIGBUS)
+}
 
 
 @dataclass(slots=True)
@@ -50,7 +55,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="srcli-memory-") as place:
         (really if options.real else injected)(Path(place), options, tally)
     report = {
-        **{name: value for name, value in vars(options).items() if value},
+        **{
+            name: value
+            for name, value in vars(options).items()
+            if value and name not in ("rooms", "size")
+        },
         "operations": tally.operations,
         "places": tally.places,
         "counts": dict(tally.counts),
@@ -70,7 +79,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--stride", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=1e9, help="End after so long.")
     parser.add_argument("--real", action="store_true", help="A limit of the system instead.")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.rooms, options.size = range(0, 400, 4 * options.stride), (700, 500)  # MB, pixels
+    return options
 
 
 class Shortage:
@@ -220,42 +231,76 @@ def injected(place: Path, options: argparse.Namespace, tally: Tally) -> None:
 
 
 def really(place: Path, options: argparse.Namespace, tally: Tally) -> None:
-    """Whole commands with less and less address space, until nothing is left to fail."""
-    network = weights(place)
-    noise(place / "in.png", 1, (700, 500))
-    base = place / "run"
-    base.mkdir()
-    for room in range(0, 400, 4 * options.stride):
+    """Whole commands with little address space more than they have.
 
-        def limit(room: int = room) -> None:
-            import torch  # what a real command has loaded by then
-
-            import srcli.services.batch  # noqa: F401
-
-            torch.zeros(1)
-            with Path("/proc/self/statm").open() as file:
-                used = int(file.read().split()[0]) * 4096
-            most = used + room * MEGABYTE
-            resource.setrlimit(resource.RLIMIT_AS, (most, most))
-
-        out = place / "run" / f"{room}.png"
-        ended = run(
-            ("upscale", place / "in.png", "-o", out, "-m", network, "-d", "cpu"),
-            folder=base,
-            before=limit,
-        )
-        tally.places += 1
-        tally.counts[str(ended.code)] += 1
-        if ended.fault or ended.code not in CLEAN_CODES:
-            words = ended.said.strip()[-200:]
-            tally.faults.append(f"{room} MB: {ended.code} {ended.fault}: {words}")
-        left = [path.name for path in base.iterdir() if path.name.startswith(".")]
-        if left or out.exists() != (ended.code == 0):
-            tally.faults.append(f"{room} MB: left {left}")
-            for path in base.iterdir():
-                path.unlink()
-        if ended.code == 0 and tally.counts["0"] > 3:
+    A library that cannot go on without memory (glib, those of the formats) ends the process. That
+    is as if it had been killed: nothing half written may lie under a final name, and the next run
+    must be right and leave nothing else.
+    """
+    trial = Limited(place, options.size)
+    right = trial.right()
+    until = time.monotonic() + options.seconds
+    for room in options.rooms:
+        if time.monotonic() > until:
             break
+        tally.places += 1
+        for fault in trial.one(room, right, tally.counts):
+            tally.faults.append(f"{room} MB: {fault}")
+
+
+class Limited:
+    """A command under a limit of the system, and the same without."""
+
+    def __init__(self, place: Path, size: tuple[int, int]) -> None:
+        self.place = place / "run"
+        self.place.mkdir()
+        noise(place / "in.png", 1, size)
+        network = weights(place)
+        self.out = self.place / "out.png"
+        self.command = ("upscale", place / "in.png", "-o", self.out, "-m", network, "-d", "cpu")
+
+    def right(self) -> Any:
+        ended = run(self.command, folder=self.place)
+        assert ended.code == 0, ended.said
+        return self._picture()
+
+    def one(self, room: int, right: Any, counts: Counter[str]) -> list[str]:
+        self.out.unlink()
+        ended = run(self.command, folder=self.place, before=lambda: _limit(room))
+        counts[f"ended by signal {ended.code - 128}" if ended.code > 128 else str(ended.code)] += 1
+        found = []
+        is_ended_by_library = ended.code in ENDED_BY_LIBRARY
+        is_clean = ended.code in CLEAN_CODES and not ended.fault
+        if ended.hung or not (is_clean or is_ended_by_library):
+            found.append(f"{ended.code} {ended.fault}: {ended.said.strip()[-200:]}")
+        if self.out.exists() != (ended.code == 0) or (ended.code == 0 and self._differs(right)):
+            found.append(f"{ended.code}, and what lies there is not the picture")
+        if not is_ended_by_library and self._left():
+            found.append(f"left {self._left()}")
+        again = run((*self.command, "--overwrite"), folder=self.place)
+        if again.code or again.fault or self._left() or self._differs(right):
+            found.append(f"next run {again.code}, left {self._left()}: {again.said[-200:]}")
+        return found
+
+    def _differs(self, right: Any) -> bool:
+        return bool(np.abs(self._picture() - right).max() > 1)
+
+    def _picture(self) -> Any:
+        with Image.open(self.out) as picture:
+            return np.asarray(picture).astype(int)
+
+    def _left(self) -> list[str]:
+        return [path.name for path in self.place.iterdir() if path.name.startswith(".")]
+
+
+def _limit(room: int) -> None:
+    """Let the process have so many MB more than it has."""
+    import torch  # what a real command has loaded by then
+
+    torch.zeros(1)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    most = used + room * MEGABYTE
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 if __name__ == "__main__":

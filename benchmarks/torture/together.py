@@ -1,13 +1,11 @@
-"""Several at once, and ends in the middle: processes, threads, streams, Ctrl-C at a terminal.
+"""Several at once, and ends in the middle: processes, threads, streams.
 
     python benchmarks/torture/together.py processes --cases 30
     python benchmarks/torture/together.py threads --cases 20
     python benchmarks/torture/together.py convoy --cases 1000
-    python benchmarks/torture/together.py terminal --cases 30
 
-Laws: two runs on one folder never mix, threads get the bytes of a serial run, a stream that fails
-or is given up at any moment leaves no thread and no memory, and Ctrl-C ends with 130 and a message,
-the second one at once.
+Laws: two runs on one folder never mix, threads get the bytes of a serial run, and a stream that
+fails or is given up at any moment leaves no thread and no memory.
 """
 
 from __future__ import annotations
@@ -15,9 +13,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import os
-import pty
-import select
 import signal
 import sys
 import tempfile
@@ -32,12 +27,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import forked
 import numpy as np
 from forked import import_everything, run, start
 from killed import Folder, noise, weights
 
-HANG_SECONDS = 30
+HANG_SECONDS = 60
 
 
 @dataclass(slots=True)
@@ -125,7 +119,7 @@ def two_processes(place: Path, cases: int, random: Random, tally: Tally) -> None
 def eight_threads(place: Path, cases: int, random: Random, tally: Tally) -> None:
     """The Python interface from eight threads, the same network and different ones."""
     calls = _Calls(place)
-    right = {(way, *job): way(*job) for way in calls.ways for job in calls.jobs}
+    right: dict[Any, bytes] = {}
     before = threading.active_count()
     for number in range(cases):
         wanted = [(random.choice(calls.ways), *random.choice(calls.jobs)) for _ in range(16)]
@@ -136,6 +130,8 @@ def eight_threads(place: Path, cases: int, random: Random, tally: Tally) -> None
         tally.cases += 1
         for each, result in zip(wanted, made, strict=True):
             tally.counts[each[0].__name__] += 1
+            if each not in right:
+                right[each] = each[0](*each[1:])
             if result != right[each]:
                 tally.faults.append(f"round {number}: {each} gives other bytes")
     if threading.active_count() > before:
@@ -304,88 +300,10 @@ class Interleavings:
                     results.throw(KeyboardInterrupt)
 
 
-def at_a_terminal(place: Path, cases: int, random: Random, tally: Tally) -> None:
-    """Ctrl-C in a real terminal during a large picture, and twice during a folder."""
-    network = weights(place)
-    big = place / "big.png"
-    noise(big, 0, (2000, 2400))
-    noise(place / "in/a.png", 1, (1500, 1500))
-    noise(place / "in/b.png", 2, (1500, 1500))
-    for number in range(cases):
-        is_twice = number % 2 == 1
-        source = (
-            ("in", "-o", f"out-{number}") if is_twice else ("big.png", "-o", f"out-{number}.png")
-        )
-        arguments = ("upscale", *source, "-m", network, "-d", "cpu", "--plan", "stream")
-        told, code, seconds = _interrupted(place, arguments, random.uniform(0.3, 1.6), is_twice)
-        tally.cases += 1
-        tally.counts["twice" if is_twice else "once"] += 1
-        tally.slowest = max(tally.slowest, seconds)
-        wanted = "once more to stop at once" if is_twice else "interrupted"
-        if code != 130 or wanted not in told or "Traceback" in told:
-            tally.faults.append(f"case {number}: {code} after {seconds:.2f} s: {told[-300:]!r}")
-        left = [
-            p.name for p in place.rglob("*") if "partial" in p.name or p.name.startswith(".srcli-")
-        ]
-        left = [name for name in left if "journal" not in name]
-        if left and not is_twice:
-            tally.faults.append(f"case {number}: left {left}")
-        if is_twice:
-            again = run(arguments, folder=place)
-            left = [str(p) for p in (place / f"out-{number}").rglob(".*.partial*")]
-            if again.code or left:
-                tally.faults.append(
-                    f"case {number}: next run {again.code} {left} {again.said[-200:]}"
-                )
-
-
-def _interrupted(
-    place: Path, arguments: tuple[object, ...], after: float, is_twice: bool
-) -> tuple[str, int, float]:
-    """What the terminal showed, the exit code, and the seconds from the last Ctrl-C to the end."""
-    pid, terminal = pty.fork()
-    if not pid:
-        os.chdir(place)
-        os.environ.update(TERM="xterm", COLUMNS="100")
-        code = 70
-        try:
-            code = forked._main([str(each) for each in arguments])
-        finally:
-            os._exit(code)
-    shown = bytearray()
-    _listen(terminal, shown, after)
-    os.write(terminal, b"\x03")
-    if is_twice:
-        _listen(terminal, shown, 0.1)
-        os.write(terminal, b"\x03")
-    began = time.monotonic()
-    _listen(terminal, shown, HANG_SECONDS)
-    seconds = time.monotonic() - began
-    os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    os.close(terminal)
-    return shown.decode(errors="replace"), os.waitstatus_to_exitcode(status), seconds
-
-
-def _listen(terminal: int, shown: bytearray, seconds: float) -> None:
-    """Read what is shown for so long, or to the end."""
-    until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
-        ready, _, _ = select.select([terminal], [], [], left)
-        try:
-            data = os.read(terminal, 4096) if ready else b""
-        except OSError:  # the other end is closed
-            return
-        if ready and not data:
-            return
-        shown += data
-
-
 KINDS: dict[str, Callable[[Path, int, Random, Tally], None]] = {
     "processes": two_processes,
     "threads": eight_threads,
     "convoy": convoys,
-    "terminal": at_a_terminal,
 }
 
 if __name__ == "__main__":

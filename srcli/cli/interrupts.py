@@ -92,6 +92,7 @@ def _interrupt_again() -> None:
 
 def _hear(number: int, frame: FrameType | None) -> None:
     if _Hearing.was_heard:
+        render.leaving()
         os._exit(INTERRUPTED)  # threads of torch and libvips cannot be asked to leave
     _Hearing.was_heard = True
     if _Hearing.stop is None:

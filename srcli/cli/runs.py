@@ -77,7 +77,7 @@ def _run_files(
             _compare(outcome, view, wanted=compares)
         return
     stop = Stop()
-    with interrupts.gracefully(stop):
+    with view.stoppable(stop, at_once=request.cluster is not None):
         for outcome in upscale_files(request, inputs, output, view, stop=stop):
             view.ended(outcome)
             _compare(outcome, view, wanted=compares)

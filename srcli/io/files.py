@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,6 +13,9 @@ from tempfile import TemporaryFile, gettempdir
 
 from srcli.errors import DiskFullError, OutputError, SrcliError
 from srcli.io.leftovers import held_folder, held_partial
+
+if sys.platform != "win32":
+    import fcntl
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _SMALL_BYTES = 1 << 16  # more than SQLite asks for at a time
@@ -186,6 +191,29 @@ def takes_no_file(folder: Path) -> bool:
             return (file.write(bytes(_SMALL_BYTES)) or 0) < _SMALL_BYTES
     except OSError as error:
         return is_full(error)
+
+
+def has_writer(path: Path) -> bool:
+    """Whether a process of this machine has the file open to write; False where nobody can tell.
+
+    Linux lends a file out only while nobody writes it. The lease is given back at once, and who
+    opens the file in between is not even delayed: the signal that would tell is one to be ignored.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        return error.errno == errno.EAGAIN
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _flush(partial: Path) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TypeAlias
@@ -75,7 +75,9 @@ def open_read_only(path: Path) -> sqlite3.Connection:
 
 
 def open_database(path: Path, *, is_index: bool = False) -> sqlite3.Connection:
-    """The journal at `path`, made if need be. Raises OutputError where its schema is another.
+    """The journal at `path`, made if need be.
+
+    Raises OutputError where its schema is another, DiskFullError where there is no room for it.
 
     An index is made anew by each run, so it need not outlive anything.
     """
@@ -87,10 +89,22 @@ def open_database(path: Path, *, is_index: bool = False) -> sqlite3.Connection:
         database.execute(f"PRAGMA synchronous = {'OFF' if is_index else 'FULL'}")
         if not has_schema(database, path):
             database.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
-    except BaseException:
+    except BaseException as error:
         database.close()
+        is_full = isinstance(error, sqlite3.OperationalError) and takes_no_file(path.parent)
+        _remove_empty_log(path)  # which makes room for a file
+        if is_full:
+            raise full(path) from error
         raise
     return database
+
+
+def _remove_empty_log(path: Path) -> None:
+    """SQLite leaves its log beside a journal that it could not open; with no byte in it, no row."""
+    log = path.with_name(f"{path.name}-wal")
+    with suppress(OSError):
+        if log.stat().st_size == 0:
+            log.unlink()
 
 
 def has_schema(database: sqlite3.Connection, path: Path | str) -> bool:

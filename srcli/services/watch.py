@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from srcli.io.addresses import Address
+from srcli.io.files import has_writer
 from srcli.services.folder import Found, Survey
 from srcli.services.stop import Stop
 
 LOOK_SECONDS = 1.0
 LOOKS_AT_REST = 2  # the same size and time over so many more looks: written to its end
 OLD_SECONDS = 10.0  # not touched for so long: written before anybody looked
+WRITER_LOOKS = 20  # the same for so long, though a program has it open: at rest, too
 
 _State = tuple[int, int]  # size and time
 
@@ -60,6 +62,8 @@ class Watch:
             return False
         is_old = time.time() - facts.st_mtime > OLD_SECONDS
         if self._rests[path] < LOOKS_AT_REST and not is_old:
+            return False
+        if self._rests[path] < WRITER_LOOKS and has_writer(path):  # a copy that falters
             return False
         self._given[path] = state
         return True

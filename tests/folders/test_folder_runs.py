@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -15,7 +16,9 @@ from PIL import Image
 
 from srcli.errors import DiskFullError
 from srcli.services import line, watch
+from srcli.services.folder import Found, Survey
 from srcli.services.journal import JOURNAL_NAME
+from srcli.services.stop import Stop
 
 
 def test_a_tree_is_mirrored_and_nothing_is_flattened(srcli, photos, tmp_path):
@@ -241,6 +244,19 @@ def test_an_interrupt_ends_cleanly_and_the_next_run_does_the_rest(
     assert again.code == 0 and f"{30 - done} done, {done} done before" in again.err
 
 
+def test_while_weights_are_fetched_an_interrupt_ends_a_folder_at_once(
+    srcli, photos, monkeypatch, own_signals
+):
+    def fetch(*arguments, **options):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(20)
+
+    monkeypatch.setattr("srcli.services.request.load_network", fetch)
+    began = time.monotonic()
+    result = srcli("photos", "-o", "out")
+    assert result.code == 130 and "interrupted" in result.err and time.monotonic() - began < 10
+
+
 def test_watching_does_what_arrives_once_it_is_whole(
     srcli, photos, tmp_path, monkeypatch, own_signals
 ):
@@ -265,6 +281,24 @@ def test_watching_does_what_arrives_once_it_is_whole(
     thread.join()
     assert result.code == 0 and "failed" not in result.err
     assert {"late_x4.png", "later_x4.png"} <= set(files_below(tmp_path / "out"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who writes a file")
+def test_a_picture_that_somebody_still_writes_is_not_taken_though_it_rests(tmp_path):
+    path = draw(tmp_path / "a.png")
+    watched = watch.Watch(lambda: Survey(found=(Found(path),), problems=(), passed_over=0), Stop())
+    with path.open("r+b"):
+        assert not any(watched._is_ready(path) for _ in range(9))
+    assert watched._is_ready(path) and path.read_bytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who writes a file")
+def test_a_picture_that_is_held_open_for_ever_is_taken_in_the_end(tmp_path):
+    path = draw(tmp_path / "a.png")
+    watched = watch.Watch(lambda: Survey(found=(), problems=(), passed_over=0), Stop())
+    with path.open("r+b"):
+        looks = [watched._is_ready(path) for _ in range(watch.WRITER_LOOKS + 1)]
+    assert looks == [False] * watch.WRITER_LOOKS + [True]
 
 
 def wait_for(path):

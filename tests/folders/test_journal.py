@@ -44,6 +44,13 @@ def test_what_is_done_is_not_done_again(out, source):
     assert [finish(out, source), finish(out, source)] == [True, False]
 
 
+def test_a_journal_that_cannot_be_opened_leaves_no_empty_log_beside_it(out):
+    (out / f"{JOURNAL_NAME}-shm").mkdir()  # as where there is no room for one more file
+    with pytest.raises(OutputError):
+        Journal(out, SETTINGS, MODEL)
+    assert not (out / f"{JOURNAL_NAME}-wal").exists()
+
+
 def test_another_time_alone_is_no_change_but_another_content_is(out, source):
     finish(out, source)
     os.utime(source, (1, 1))

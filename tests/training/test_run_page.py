@@ -12,7 +12,7 @@ from srcli.errors import DiskFullError, UsageError
 from srcli.reports.progress import ProgressRow, read_sheet, save_sheet
 from srcli.services.stop import Stop
 from srcli.services.training import page
-from srcli.services.training.log import read_log
+from srcli.services.training.log import MetricsLog, read_log
 from srcli.services.training.observer import TrainingObserver
 from srcli.services.training.request import finetune
 
@@ -69,6 +69,21 @@ def test_a_page_that_cannot_be_written_does_not_end_the_run(
     observer.note = heard.append
     report = finetune(request_of(photos, tiny_weights, tmp_path / "run"), ON_CPU, observer)
     assert report.steps == 4 and heard == ["no more pages: no space"]
+
+
+def test_a_disk_that_is_full_from_the_first_line_on_is_what_ended_the_run(
+    photos, tiny_weights, tmp_path, monkeypatch
+):
+    def full(self, record):
+        raise DiskFullError("no space", hint="make some")
+
+    monkeypatch.setattr(MetricsLog, "_append", full)
+    heard = []
+    observer = TrainingObserver()
+    observer.note = heard.append
+    with pytest.raises(DiskFullError, match="no space"):
+        finetune(request_of(photos, tiny_weights, tmp_path / "run"), ON_CPU, observer)
+    assert heard == [] and not (tmp_path / "run" / "report.html").exists()
 
 
 def test_the_command_makes_the_page_again(photos, tiny_weights, tmp_path, capsys):

@@ -1,14 +1,18 @@
 """Files on the hub: through its library and its cache, without its patience with the dead."""
 
+import threading
 import time
 from pathlib import Path
 
+import huggingface_hub
+import huggingface_hub.constants
 import pytest
 from weights_server import CONTENT, Served, digest
 
 from srcli.io.cache import Cache
 from srcli.io.catalogue import HubSource
-from srcli.io.sources import Hosts, SourceError, fetch, held_nearby
+from srcli.io.sources import Hosts, SourceError, fetch, held_nearby, network
+from srcli.io.sources.hub import _Arrival
 
 PLACE = "/me/nets/resolve/main/a.pth"
 
@@ -104,6 +108,57 @@ def test_a_hub_that_never_answers_is_given_up_for_the_whole_run(hub, monkeypatch
 
 def test_nothing_is_looked_for_on_the_network_to_know_what_is_nearby(no_network):
     assert held_nearby(wanted()) is None
+
+
+def test_whatever_the_library_asks_first_has_an_end(hub, monkeypatch):
+    monkeypatch.setattr(network, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda *_, **__: time.sleep(3))
+    start = time.monotonic()
+    with pytest.raises(SourceError, match="no answer"):
+        get()
+    assert time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize("takes_ranges", [True, False])
+def test_a_hub_that_stalls_is_given_up(hub, monkeypatch, takes_ranges):
+    monkeypatch.setattr("srcli.io.sources.hub.PATIENCE_SECONDS", 0.6)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.3)
+    hub.files["/blob"] = Served(stalls_at=400_000, takes_ranges=takes_ranges)
+    start = time.monotonic()
+    with pytest.raises(SourceError, match="bytes a second"):
+        get()
+    assert time.monotonic() - start < 5
+
+
+def test_a_hub_that_comes_byte_by_byte_is_given_up(hub, monkeypatch):
+    monkeypatch.setattr("srcli.io.sources.hub.PATIENCE_SECONDS", 0.6)
+    hub.files["/blob"] = Served(drip_s=0.01)
+    with pytest.raises(SourceError, match="bytes a second"):
+        get()
+
+
+def test_what_was_given_up_ends_with_its_next_bytes(hub, monkeypatch):
+    arrival = _Arrival(lambda done, total: None, patience=0.3)
+    is_over = threading.Event()
+
+    def download():
+        while not is_over.wait(0.05):
+            try:
+                arrival.saw(10, None)
+            except SourceError:
+                is_over.set()
+        return ""
+
+    with pytest.raises(SourceError, match="bytes a second"):
+        arrival.watched(download)
+    assert is_over.wait(5)
+
+
+def test_a_slow_hub_is_seen_to_go_on(hub):
+    told = []
+    get(on_progress=lambda done, total: told.append(done))
+    steps = [after - before for before, after in zip([0, *told], told, strict=False)]
+    assert max(steps) <= 1 << 14 and sum(steps) == len(CONTENT)
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -8,7 +8,7 @@ from weights_server import CONTENT, Served, digest
 from srcli.errors import DiskFullError
 from srcli.io.cache import Cache
 from srcli.io.catalogue import UrlSource
-from srcli.io.sources import Hosts, SourceError, fetch, url
+from srcli.io.sources import Hosts, SourceError, fetch
 
 SIZE = len(CONTENT)
 
@@ -175,7 +175,7 @@ def test_a_file_that_would_take_days_is_given_up_and_can_be_gone_on_with(server,
 
 
 def test_an_answer_whose_head_never_ends_is_given_up(server, monkeypatch):
-    monkeypatch.setattr(url, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr("srcli.io.sources.network.PATIENCE_SECONDS", 0.3)
     server.files["/a.pth"] = Served(silence_s=2)
     start = time.monotonic()
     with pytest.raises(SourceError, match="no answer"):

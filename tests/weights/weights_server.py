@@ -30,6 +30,7 @@ class Served:
     retry_after: str = ""
     failures: int = 10**9  # times that `status` is answered; then all is well
     drip_s: float = 0.0  # between two bytes
+    stalls_at: int = 0  # bytes after which nothing more comes for a while
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -79,7 +80,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_body(body, served)
 
     def send_body(self, body, served):
-        if served.cuts:
+        if served.stalls_at:
+            self.wfile.write(body[: served.stalls_at - (len(served.content) - len(body))])
+            time.sleep(3)
+        elif served.cuts:
             self.wfile.write(body[: served.cuts.pop(0)])
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)

@@ -65,6 +65,13 @@ def stopping() -> None:
     os.write(2, b"\nstopping after what is under way; once more to stop at once\n")
 
 
+def leaving() -> None:
+    """The program ends at once, in the middle of a bar: show the terminal's cursor again."""
+    with suppress(OSError):
+        if os.isatty(2):
+            os.write(2, b"\x1b[?25h\r\n")
+
+
 def shown(text: str) -> str:
     """A text on one line that any terminal takes, whatever bytes a file name has.
 

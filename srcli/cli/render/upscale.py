@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from srcli.cli import render
+from srcli.cli import interrupts, render
 from srcli.cli.interrupts import INTERRUPTED
 from srcli.cli.render import records, weights
 from srcli.cli.render.bars import Bars, duration
@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # these import torch
     from srcli.services.dryrun import Forecast, Planned
     from srcli.services.engine import Engine
     from srcli.services.job import Job
+    from srcli.services.stop import Stop
     from srcli.services.upscale import UpscaleReport
     from srcli.services.weights import Event
 
@@ -42,6 +43,8 @@ class UpscaleView(Observer):
         self._started = perf_counter()
         self._bars = Bars(is_shown=self._talks, is_many=is_many)
         self.wants_megapixels = is_many and self._bars.is_shown
+        self._stop: Stop | None = None
+        self._hearing = ExitStack()
         self._fetching = ExitStack()
         self._on_weights = self._fetching.enter_context(weights.events()) if self._talks else None
 
@@ -76,12 +79,26 @@ class UpscaleView(Observer):
         elif self._talks and self.is_many and known is None and self._files:
             self._conclude()
 
+    @contextmanager
+    def stoppable(self, stop: Stop, *, at_once: bool) -> Iterator[None]:
+        """In the block Ctrl-C sets `stop`; while weights are fetched it still ends the program.
+
+        With `at_once` it sets `stop` from the beginning.
+        """
+        self._stop = stop
+        with self._hearing:
+            if at_once:
+                self._hearing.enter_context(interrupts.gracefully(stop))
+            yield
+
     def weights_event(self, event: Event) -> None:
         if self._on_weights is not None:
             self._on_weights(event)
 
     def engine_ready(self, engine: EngineFacts) -> None:
         self._engine = engine
+        if self._stop is not None:
+            self._hearing.enter_context(interrupts.gracefully(self._stop))
         self._fetching.close()  # its bar makes room for ours
         self._bars.start()
         if self._talks and self.is_many:

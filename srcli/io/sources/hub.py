@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,20 @@ from srcli.errors import DiskFullError
 from srcli.io.catalogue import HubSource, WantedFile
 from srcli.io.files import is_full, output_errors
 from srcli.io.sources.check import measured, require_digest, require_size
-from srcli.io.sources.network import ANSWER_SECONDS, Hosts, SourceError
+from srcli.io.sources.network import (
+    ANSWER_SECONDS,
+    PATIENCE_SECONDS,
+    Hosts,
+    Pace,
+    SourceError,
+    awaited,
+    in_time,
+)
 from srcli.io.sources.url import OnProgress, pause_before
 
 _TRIES = 3
+_PIECE_BYTES = 1 << 14  # that arrive before the library tells; its own ten million take minutes
+_XET_PATIENCE_SECONDS = 60.0  # it tells of far larger pieces
 _HTTP_ROOTS = {"HTTPError", "RequestException"}
 
 
@@ -43,7 +53,8 @@ def fetch(source: HubSource, hosts: Hosts, on_progress: OnProgress) -> tuple[Pat
     """Download into the hub's cache, unless it is there; the path and what the file is.
 
     Raises SourceError if the hub does not give the wanted file. A file with another size or digest
-    is refused by what the hub says of it, before it is downloaded.
+    is refused by what the hub says of it, before it is downloaded, and one that hardly comes is
+    given up.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
@@ -53,23 +64,29 @@ def fetch(source: HubSource, hosts: Hosts, on_progress: OnProgress) -> tuple[Pat
     # The library itself tries a dead hub six times, with a minute's patience each.
     hosts.require(url)
     with _hub_errors(url, hosts):
-        offered = get_hf_file_metadata(url, timeout=ANSWER_SECONDS, endpoint=endpoint)
+        # Before it asks for the file, the library asks the hub other things, with no such limit.
+        offered = in_time(
+            lambda: get_hf_file_metadata(url, timeout=ANSWER_SECONDS, endpoint=endpoint)
+        )
         require_size(offered.size, wanted)
         if offered.etag and is_digest(offered.etag):
             require_digest(offered.etag, wanted)
             wanted = wanted.model_copy(update={"sha256": offered.etag})
-        path = _download(source, endpoint, on_progress)
+        is_xet = getattr(offered, "xet_file_data", None) is not None
+        patience = _XET_PATIENCE_SECONDS if is_xet else PATIENCE_SECONDS
+        arrival = _Arrival(on_progress, patience)
+        path = _download(source, endpoint, arrival)
         try:
             return path, measured(path, wanted)
         except SourceError:  # the copy in the hub's cache is damaged
-            path = _download(source, endpoint, on_progress, again=True)
+            path = _download(source, endpoint, arrival, again=True)
             return path, measured(path, wanted)
 
 
 def _download(
-    source: HubSource, endpoint: str | None, on_progress: OnProgress, *, again: bool = False
+    source: HubSource, endpoint: str | None, arrival: _Arrival, *, again: bool = False
 ) -> Path:
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import constants, hf_hub_download
 
     def download() -> str:
         return hf_hub_download(
@@ -79,18 +96,52 @@ def _download(
             endpoint=endpoint,
             etag_timeout=ANSWER_SECONDS,
             force_download=again,
-            tqdm_class=_reporting(on_progress),
+            tqdm_class=_reporting(arrival),
         )
 
+    constants.DOWNLOAD_CHUNK_SIZE = _PIECE_BYTES
     for _ in range(_TRIES - 1):
         try:
-            return Path(download())
+            return Path(arrival.watched(download))
         except _transport_errors() as error:
             pause = _pause_after(error)
             if pause is None:
                 raise
             time.sleep(pause)
-    return Path(download())
+    return Path(arrival.watched(download))
+
+
+class _Arrival:
+    """What has arrived of a file, under a clock.
+
+    The library itself asks a server that stalls again and again; where that begins anew each time,
+    without end.
+    """
+
+    def __init__(self, on_progress: OnProgress, patience: float) -> None:
+        self._on_progress, self._patience = on_progress, patience
+        self._most = 0  # bytes; what arrives a second time is no progress
+        self._is_over = False
+
+    def watched(self, download: Callable[[], str]) -> str:
+        """What `download` gives. Raises TooSlowError where hardly anything arrives."""
+        pace = Pace(self._patience)
+        self._most, self._is_over = 0, False
+        try:
+            return awaited(download, lambda: pace.saw(self._most))
+        finally:
+            self._is_over = True
+
+    def saw(self, done: int, total: int | None) -> None:
+        """Told by the library, in its thread; it ends with its next bytes if nobody waits."""
+        if self._is_over:
+            raise SourceError("was given up")
+        self.received(done)
+        self._on_progress(done, total)
+
+    def received(self, count: int) -> None:
+        """Told of bytes that may not yet be in the file."""
+        self._most = max(self._most, count)
 
 
 def _pause_after(error: Exception) -> float | None:
@@ -165,20 +216,22 @@ def _transport_errors() -> tuple[type[Exception], ...]:
     return (OSError, RuntimeError, *(kind for kind in roots if issubclass(kind, Exception)))
 
 
-def _reporting(on_progress: OnProgress) -> Any:
+def _reporting(arrival: _Arrival) -> Any:
     """A progress bar class for the hub that draws nothing and tells us."""
     from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
 
     class Reporting(tqdm):
         def __init__(self, *args: Any, **options: Any) -> None:
-            self.done = int(options.get("initial") or 0)
+            self.done = self.received = int(options.get("initial") or 0)
             super().__init__(*args, **{**options, "disable": True})  # type: ignore[no-untyped-call]
 
         def update(self, n: float | None = 1) -> None:
             self.done += int(n or 0)
-            on_progress(self.done, self.total)
+            arrival.saw(self.done, self.total)
 
         def update_transfer(self, n: float) -> None:
-            """With this, the bytes on the wire are not counted as a second bar."""
+            """Bytes on the wire, which Xet tells of before there are any of the file."""
+            self.received += int(n)
+            arrival.received(self.received)
 
     return Reporting

@@ -8,6 +8,9 @@ import socket
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 CONNECT_SECONDS = 2.0
@@ -15,7 +18,10 @@ ANSWER_SECONDS = 5.0  # a connection may be taken, and yet nobody answers
 STALL_SECONDS = 10.0  # without a byte in the middle of a file
 PATIENCE_SECONDS = 20.0  # with too few bytes: a server may send one now and then, for ever
 SLOWEST_BYTES = 1000  # in a second
+_LOOK_SECONDS = 0.2
 _PORTS = {"http": 80, "https": 443}
+
+T = TypeVar("T")
 
 
 class SourceError(Exception):
@@ -33,16 +39,51 @@ class TooSlowError(SourceError):
 class Pace:
     """Raises TooSlowError where a file comes too slowly; told of all bytes that have arrived."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float | None = None) -> None:
+        self._patience = PATIENCE_SECONDS if patience is None else patience
         self._since, self._before = time.monotonic(), 0
 
     def saw(self, done: int) -> None:
         seconds = time.monotonic() - self._since
-        if seconds < PATIENCE_SECONDS:
+        if seconds < self._patience:
             return
         if done - self._before < SLOWEST_BYTES * seconds:
             raise TooSlowError(f"gives less than {SLOWEST_BYTES} bytes a second")
         self._since, self._before = time.monotonic(), done
+
+
+def awaited(ask: Callable[[], T], check: Callable[[], None]) -> T:
+    """What `ask` gives or raises; `check` is called meanwhile, and what it raises ends the wait.
+
+    For what may block longer than anybody waits. `ask` has a thread of its own, which is left to
+    itself then.
+    """
+    answer: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:  # whatever it is, it is the caller's
+            answer.set_exception(error)
+
+    threading.Thread(target=work, daemon=True, name="srcli address").start()
+    while not wait([answer], _LOOK_SECONDS).done:
+        check()
+    return answer.result()
+
+
+def in_time(ask: Callable[[], T]) -> T:
+    """The same; TimeoutError where it takes longer than anybody waits for an answer.
+
+    An answer whose head comes byte by byte is noticed by no other clock.
+    """
+    end = time.monotonic() + PATIENCE_SECONDS
+
+    def check() -> None:
+        if time.monotonic() > end:
+            raise TimeoutError
+
+    return awaited(ask, check)
 
 
 def is_offline(wish: bool | None = None) -> bool:

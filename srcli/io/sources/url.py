@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import queue
 import re
-import threading
 import time
 import urllib.request
 from collections.abc import Callable
@@ -22,12 +20,12 @@ from srcli.io.containers import looks_like_page
 from srcli.io.files import output_errors
 from srcli.io.sources.check import measured, require_size
 from srcli.io.sources.network import (
-    PATIENCE_SECONDS,
     STALL_SECONDS,
     Hosts,
     Pace,
     SourceError,
     TooSlowError,
+    in_time,
 )
 
 OnProgress = Callable[[int, int | None], None]  # bytes done, bytes in all where that is known
@@ -144,7 +142,8 @@ def _open(url: str, partial: Path, hosts: Hosts) -> HTTPResponse:
     request = urllib.request.Request(url, headers=headers)
     opener = urllib.request.build_opener(_CheckedRedirects(hosts))
     try:
-        return _in_time(partial_call(opener.open, request, timeout=STALL_SECONDS))
+        answer: HTTPResponse = in_time(partial_call(opener.open, request, timeout=STALL_SECONDS))
+        return answer
     except HTTPError as error:
         if error.code == 416 and offset:  # what we have is no beginning of what they have
             partial.unlink()
@@ -158,26 +157,6 @@ def _open(url: str, partial: Path, hosts: Hosts) -> HTTPResponse:
             raise hosts.give_up(url) from None
         words = str(reason).partition("\n")[0] or type(error).__name__
         raise SourceError(f"did not answer: {words}") from None
-
-
-def _in_time(ask: Callable[[], HTTPResponse]) -> HTTPResponse:
-    """The answer; TimeoutError where its head comes byte by byte, which no other clock notices."""
-    answers: queue.SimpleQueue[HTTPResponse | BaseException] = queue.SimpleQueue()
-
-    def wait() -> None:
-        try:
-            answers.put(ask())
-        except BaseException as error:  # whatever it is, it is the caller's
-            answers.put(error)
-
-    threading.Thread(target=wait, daemon=True, name="srcli address").start()
-    try:
-        answer = answers.get(timeout=PATIENCE_SECONDS)
-    except queue.Empty:
-        raise TimeoutError from None
-    if isinstance(answer, BaseException):
-        raise answer
-    return answer
 
 
 def _refusal(error: HTTPError) -> SourceError:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from srcli import __version__
-from srcli.errors import DiskFullError, OutputError, UsageError
+from srcli.errors import DiskFullError, OutputError
 from srcli.services.training.log import MetricsLog
 from srcli.services.training.observer import Beginning, TrainingObserver
 from srcli.services.training.page import RunPage
@@ -29,6 +29,7 @@ class Scribe(TrainingObserver):
         self._page: RunPage | None = None
         self._early: list[tuple[str, str]] = []  # said before there was a folder
         self._step = 0
+        self._has_begun = False  # without a line that says so there is no run to draw
 
     def attach(self, log: MetricsLog, page: RunPage, *, step: int) -> None:
         """From now on there is a folder."""
@@ -48,6 +49,7 @@ class Scribe(TrainingObserver):
     def began(self, beginning: Beginning) -> None:
         if self._log is not None:
             self._log.tell("begin", beginning.first_step, _facts(beginning))
+            self._has_begun = True
         self._inner.began(beginning)
 
     def advanced(self, step: int) -> None:
@@ -89,11 +91,11 @@ class Scribe(TrainingObserver):
             self._log.tell(kind, self._step, {"text": text})
 
     def _draw(self) -> None:
-        if self._page is None:
+        if self._page is None or not self._has_begun:
             return
         try:
             self._page.write()
-        except (OutputError, DiskFullError, UsageError) as error:  # weights matter more than a page
+        except (OutputError, DiskFullError) as error:  # weights matter more than a page
             self._page = None
             self._inner.note(f"no more pages: {error}")
 
