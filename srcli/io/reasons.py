@@ -4,7 +4,7 @@
     thread 2                          fails, "b" is written            takes ""
 
 So a failure is compared with the others of its time. Where there were any, what failed is done
-once more, until nothing else fails meanwhile.
+again, until nothing else fails meanwhile and the reason is the same twice.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from time import sleep
 from srcli.errors import DiskFullError, ImageError, OutOfMemoryError, OutputError, SrcliError
 from srcli.io.vips import VipsError
 
-_GRACE_SECONDS = 0.005  # from the text of a failure to the exception in its thread, at most
+_GRACE_SECONDS = 0.01  # from the text of a failure to the exception in its thread, hardly more
 _MOST_LOOKS = 20
 _NOISE = ("unable to call", "unable to load", "unable to fetch", "unable to write", "unable to ")
 _NO_MEMORY = ("out of memory", "Error creating thread")
@@ -156,13 +156,16 @@ def _look_again(again: Callable[[], object]) -> str:
     with _looking:
         _local.is_looking = True
         try:
+            last = None
             for _ in range(_MOST_LOOKS):
                 before = _census.failures
                 reason = _failure(again)
                 now = _census.count(failures=1)  # for who failed meanwhile, and heard of this one
                 sleep(_GRACE_SECONDS)
-                if _census.failures == now == before + 1:
-                    return reason  # of some files libvips says nothing at all
+                is_alone = _census.failures == now == before + 1
+                if is_alone and reason == last:  # of some files libvips says nothing at all
+                    return reason
+                last = reason if is_alone else None
         finally:
             _local.is_looking = False
     return ""

@@ -11,7 +11,7 @@ from srcli.cli.app import main
 
 @pytest.fixture
 def picture(tmp_path):
-    pixels = np.random.default_rng(0).integers(64, 192, (270, 150, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(64, 192, (400, 300, 3), dtype=np.uint8)
     path = tmp_path / "photo.png"
     Image.fromarray(pixels).save(path)
     return path
