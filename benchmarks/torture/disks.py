@@ -14,18 +14,17 @@ The command runs with room for n = 0, 1, 2, ... until it succeeds. Laws, for eve
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from conclusion import conclude
 from forked import Ended, import_everything, run
 from killed import DISK_TRIALS, State, Trial
 
@@ -111,8 +110,7 @@ def main() -> None:
         "least_room": tally.needed,
         "faults": tally.faults,
     }
-    sys.stdout.write(json.dumps(report, indent=1) + "\n")
-    raise SystemExit(1 if tally.faults else 0)
+    conclude(report)
 
 
 def _options() -> argparse.Namespace:

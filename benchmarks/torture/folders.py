@@ -11,12 +11,9 @@ a user who may not write there is an error with a hint, no traceback, and nothin
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -26,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from conclusion import asked, conclude
 from forked import Child, import_everything, run, start
 from killed import digest, noise, weights
 
@@ -48,7 +46,7 @@ class Tally:
 
 
 def main() -> None:
-    options = _options()
+    options = asked(__doc__, KINDS, cases=10)
     import_everything()
     tally = Tally()
     with tempfile.TemporaryDirectory(prefix="srcli-folders-") as place:
@@ -60,16 +58,7 @@ def main() -> None:
         "figures": dict(tally.figures),
         "faults": tally.faults,
     }
-    sys.stdout.write(json.dumps(report, indent=1) + "\n")
-    raise SystemExit(1 if tally.faults else 0)
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kind", choices=sorted(KINDS))
-    parser.add_argument("--cases", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args()
+    conclude(report)
 
 
 def _results(folder: Path) -> dict[str, str]:

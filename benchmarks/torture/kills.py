@@ -15,7 +15,6 @@ a file, because those moments are few and short. Laws:
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import signal
@@ -28,6 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from conclusion import conclude
 from forked import Child, Ended, import_everything, run, start
 from killed import TRIALS, Trial
 
@@ -67,8 +67,7 @@ def main() -> None:
         "slowest_stop_seconds": round(tally.slowest_stop, 2),
         "faults": tally.faults,
     }
-    sys.stdout.write(json.dumps(report, indent=1) + "\n")
-    raise SystemExit(1 if tally.faults else 0)
+    conclude(report)
 
 
 def _options() -> argparse.Namespace:

@@ -13,10 +13,8 @@ thread is left. With `--for-good` everything after the n-th fails too.
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -27,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from conclusion import conclude
 from forked import import_everything, run
 from killed import noise, weights
 from PIL import Image
@@ -65,8 +64,7 @@ def main() -> None:
         "counts": dict(tally.counts),
         "faults": tally.faults,
     }
-    sys.stdout.write(json.dumps(report, indent=1) + "\n")
-    raise SystemExit(1 if tally.faults else 0)
+    conclude(report)
 
 
 def _options() -> argparse.Namespace:

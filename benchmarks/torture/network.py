@@ -11,10 +11,8 @@ recovers; and from a good server the next pull succeeds.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
-import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -23,6 +21,7 @@ from random import Random
 
 import bad_server
 from bad_server import GOOD, GOOD_FOR_THE_HUB, WAYS
+from conclusion import conclude
 from forked import Ended, import_everything, start
 from killed import digest
 
@@ -71,8 +70,7 @@ def main() -> None:
         "slowest": dict(sorted(tally.seconds.items(), key=lambda each: -each[1])[:6]),
         "faults": tally.faults,
     }
-    sys.stdout.write(json.dumps(report, indent=1) + "\n")
-    raise SystemExit(1 if tally.faults else 0)
+    conclude(report)
 
 
 def _options() -> argparse.Namespace:

@@ -11,8 +11,6 @@ and leaves what an undisturbed run leaves.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import pty
 import re
@@ -28,6 +26,7 @@ from pathlib import Path
 from random import Random
 
 import forked
+from conclusion import asked, conclude
 from forked import import_everything, run
 from killed import digest, noise, weights
 
@@ -62,7 +61,7 @@ class Seen:
 
 
 def main() -> None:
-    options = _options()
+    options = asked(__doc__, KINDS, cases=20)
     import_everything()
     with tempfile.TemporaryDirectory(prefix="srcli-terminal-") as place:
         trial = KINDS[options.kind](Path(place), pictures=12, width=120)
@@ -76,16 +75,7 @@ def main() -> None:
         "pictures_done": dict(sorted(tally.done.items())),
         "faults": tally.faults,
     }
-    sys.stdout.write(json.dumps(report, indent=1) + "\n")
-    raise SystemExit(1 if tally.faults else 0)
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kind", choices=sorted(KINDS))
-    parser.add_argument("--cases", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args()
+    conclude(report)
 
 
 def torment(trial: Picture, cases: int, random: Random) -> Tally:

@@ -10,11 +10,8 @@ fails or is given up at any moment leaves no thread and no memory.
 
 from __future__ import annotations
 
-import argparse
 import gc
-import json
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -28,6 +25,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
+from conclusion import asked, conclude
 from forked import import_everything, run, start
 from killed import Folder, noise, weights
 
@@ -45,7 +43,7 @@ class Tally:
 
 
 def main() -> None:
-    options = _options()
+    options = asked(__doc__, KINDS, cases=30)
     import_everything()
     tally = Tally()
     with tempfile.TemporaryDirectory(prefix="srcli-together-") as place:
@@ -58,16 +56,7 @@ def main() -> None:
         "slowest_seconds": round(tally.slowest, 2),
         "faults": tally.faults,
     }
-    sys.stdout.write(json.dumps(report, indent=1) + "\n")
-    raise SystemExit(1 if tally.faults else 0)
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kind", choices=sorted(KINDS))
-    parser.add_argument("--cases", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args()
+    conclude(report)
 
 
 def two_processes(place: Path, cases: int, random: Random, tally: Tally) -> None:

@@ -181,9 +181,8 @@ def _texts(source: Source) -> tuple[tuple[str, str], ...]:
 @contextmanager
 def _opened(source: Source) -> Iterator[Image.Image]:
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # the limit of pixels is ours, and so are words about damage
+        # The limit of pixels is ours, and so are words about damage.
+        warnings.simplefilter("ignore")
         with Image.open(_stream(source)) as image:
             yield image
 

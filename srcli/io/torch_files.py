@@ -29,8 +29,7 @@ BAD_ARCHIVE = (
     zipfile.BadZipFile,
     zlib.error,
     OSError,
-    RuntimeError,
-    NotImplementedError,
+    RuntimeError,  # also of a compression that zipfile does not know
     EOFError,
     ValueError,
     OverflowError,
