@@ -22,6 +22,7 @@ from torch import Tensor
 
 from srcli.inference.convoy import ticks_at_once
 from srcli.inference.geometry import StreamPlan, TilePlan
+from srcli.inference.large_pages import prefer_large_pages
 from srcli.inference.memory import KEPT_BY_LIBRARIES, stream_bytes
 from srcli.inference.precision import Precision, Runner
 from srcli.inference.streaming import run_streamed
@@ -45,6 +46,7 @@ class Ramp:
 
 
 def measure(options: argparse.Namespace, height: int) -> dict[str, float]:
+    prefer_large_pages()  # as the command line does
     torch.set_num_threads(options.threads)
     config = RRDBConfig(channels=options.channels, growth=options.growth, blocks=options.blocks)
     network = wrap_rrdb(RRDBNet(config).eval().requires_grad_(False))
