@@ -24,12 +24,13 @@ from srcli.errors import OutOfMemoryError
 from srcli.inference.convoy import IN_WAITING
 from srcli.inference.delays import Tick
 from srcli.inference.geometry import TilePlan
-from srcli.inference.streams import build_stream
+from srcli.inference.streams import build_stream, can_stream
 from srcli.models.network import Network, from_rgb
 
 PROBE_SIDE = 24  # a multiple of the usual windows, and some tenths of a second at most
+STACK_SIDE = 8  # stacks of convolutions know no windows
 BANDS_IN_FLIGHT = 2  # finished, and not yet taken by the host
-NARROW = 4  # columns of the stream that is measured
+NARROW = 1  # columns of the stream that is measured
 # What the C library keeps of freed blocks, and oneDNN for itself, whatever the stream
 # (benchmarks/stream_memory.py).
 KEPT_BY_LIBRARIES = 64 * 2**20
@@ -57,7 +58,8 @@ class Need:
 def measure_need(network: Network) -> Need:
     """The peak need of one forward pass, from a run on a small image where the network is."""
     multiple = network.traits.multiple
-    side = -(-max(PROBE_SIDE, network.traits.minimum) // multiple) * multiple
+    probe = STACK_SIDE if can_stream(network.body) else PROBE_SIDE
+    side = -(-max(probe, network.traits.minimum) // multiple) * multiple
     weight = next(network.parameters())
     image = torch.zeros(1, 3, side, side, device=weight.device, dtype=weight.dtype)
     counter = _LiveBytes()
@@ -102,18 +104,16 @@ def _stream_bytes(network: Network, width: int, band: int, at_once: int) -> int:
         )
         rows = band // stream.fold
         begun = 1 + stream.output.delay // (stream.output.rate * rows)
-        steps = range(begun, begun + 1 + BANDS_IN_FLIGHT)
-        finished: list[Tensor] = []
-        for index in steps:
-            stages, before = _StagePeaks(counter), counter.live
-            tick = Tick(index, rows, steps.stop * rows)
-            finished.append(stream.step(tick, image, stages))
+        stages, before = _StagePeaks(counter), counter.live
+        tick = Tick(begun, rows, (begun + 1 + BANDS_IN_FLIGHT) * rows)
+        finished = stream.step(tick, image, stages)
         # Each tick under way is in another stage, and carries what the first leaves for the last.
         # All of them and the ones in waiting may have been finished, and not been taken yet.
         busy = sum(sorted(stages.peaks)[-at_once:])
         carried = (at_once - 1) * (stages.after_first - before)
         waiting = (at_once - 1 + IN_WAITING) if at_once > 1 else 0
-        return counter.live + busy + carried + (waiting - 1) * finished[-1].nbytes
+        others = waiting - 1 + BANDS_IN_FLIGHT
+        return counter.live + busy + carried + others * finished.nbytes
 
 
 class _StagePeaks:
