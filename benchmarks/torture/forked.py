@@ -139,6 +139,9 @@ def _main(arguments: list[str]) -> int:
 
 def import_everything() -> None:
     """What every child needs, once; no thread is started and nothing is computed."""
+    from srcli.inference.large_pages import prefer_large_pages
+
+    prefer_large_pages()  # as the command line does
     import torch
 
     import srcli.cli.app

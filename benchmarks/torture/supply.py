@@ -91,9 +91,16 @@ def sbom(path: Path) -> tuple[str, str, int]:
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False), "utf-8")
     if faults := [*faults_of(document, needed), *_against_schema(path)]:
         return "SBOM", "; ".join(faults), 1
-    unknown = [each["name"] for each in document["components"] if "licenses" not in each]
-    told = f"CycloneDX {document['specVersion']}, {len(document['components'])} components"
-    return "SBOM", f"{told}, all but {', '.join(unknown)} with a licence", 0
+    return "SBOM", summary(document), 0
+
+
+def summary(document: dict[str, Any]) -> str:
+    """One line about a right one."""
+    components = document["components"]
+    unknown = [each["name"] for each in components if "licenses" not in each]
+    told = f"{len(components)} components, {len(components) - len(unknown)} with a licence"
+    without = f" (none: {', '.join(unknown)})" if unknown else ""
+    return f"CycloneDX {document['specVersion']}, {told}{without}"
 
 
 def only(document: dict[str, Any], names: set[str]) -> dict[str, Any]:
@@ -111,11 +118,11 @@ def only(document: dict[str, Any], names: set[str]) -> dict[str, Any]:
 def name_licences(document: dict[str, Any]) -> None:
     """Of packages whose metadata has a licence, but no name that CycloneDX knows."""
     sys.path.insert(0, str(ROOT))
-    from srcli_docs.dependencies import ABSENT, licence
+    from srcli_docs.dependencies import licence
 
     for each in document["components"]:
-        told = licence(each["name"])
-        if "licenses" not in each and told != ABSENT:
+        # Empty where the package states none.
+        if "licenses" not in each and (told := licence(each["name"])):
             each["licenses"] = [{"license": {"name": told, "acknowledgement": "declared"}}]
 
 

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
 
@@ -97,6 +98,15 @@ def output_errors(
             message = f"cannot write {path}: {_REFUSED[error.errno]}"
             raise OutputError(message, hint=hint) from error
         raise
+
+
+def write_content(path: Path, content: BytesIO) -> None:
+    """Write what a library has written to memory. Raises OSError.
+
+    Of a view, as `getbuffer` gives it, CPython 3.12.0 and 3.12.1 die where an error holds it until
+    the garbage collector comes (gh-111049). `getvalue` copies nothing either.
+    """
+    path.write_bytes(content.getvalue())
 
 
 def insert_bytes(path: Path, place: int, data: bytes) -> None:

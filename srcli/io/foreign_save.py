@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from srcli.io.exif import Exif
+from srcli.io.files import write_content
 from srcli.io.foreign import heif_module
 from srcli.io.formats import PictureFormat
 from srcli.io.metadata import Animation
@@ -74,7 +75,7 @@ def save_whole(image: Image.Image, path: Path, kind: str | None = None, **option
         raise ValueError(f"unknown file extension: {path.suffix}")
     content = BytesIO()
     image.save(content, kind, **options)
-    path.write_bytes(content.getbuffer())
+    write_content(path, content)
 
 
 def _save_bmp(page: VipsImage, path: Path) -> None:

@@ -2,12 +2,13 @@
 
 import errno
 import os
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from srcli.errors import DiskFullError, OutputError
-from srcli.io.files import replacing
+from srcli.io.files import replacing, write_content
 from srcli.services.targets import make_folder
 from srcli.services.training.folder import RunFolder
 
@@ -93,3 +94,12 @@ def test_a_folder_for_which_there_is_no_room_is_a_full_disk(tmp_path, monkeypatc
         make_folder(tmp_path / "out")
     with pytest.raises(DiskFullError, match="no space left to write .*run"):
         RunFolder(tmp_path / "run").create()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_an_error_holds_no_view_of_memory_that_can_still_be_written():
+    """CPython 3.12.1 dies of one when it collects garbage; the others do not show it."""
+    with pytest.raises(OSError) as caught:
+        write_content(Path("/dev/full"), BytesIO(bytes(5000)))
+    seen = [value for entry in caught.traceback for value in entry.locals.values()]
+    assert all(type(view.obj) is bytes for view in seen if isinstance(view, memoryview))

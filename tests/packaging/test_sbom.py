@@ -42,6 +42,17 @@ def test_a_package_that_is_not_in_it_as_it_is_installed_is_a_fault(document, cha
     assert list(supply.faults_of(document, NEEDED)) == ["torch 2.6.0 is not in it as a package"]
 
 
+def test_a_licence_is_named_where_the_package_states_one(document, monkeypatch):
+    stated = {"torch": "BSD", "jupyter": "BSD"}
+    monkeypatch.setattr("srcli_docs.dependencies.licence", lambda name: stated.get(name, ""))
+    supply.name_licences(document)
+    named = [each.get("licenses", [{}])[0].get("license") for each in document["components"]]
+    bsd = {"name": "BSD", "acknowledgement": "declared"}
+    assert named == [bsd, None, bsd]
+    told = supply.summary(document | {"specVersion": "1.6"})
+    assert told == "CycloneDX 1.6, 3 components, 2 with a licence (none: typing_extensions)"
+
+
 @pytest.mark.parametrize("place", [str(Path.home()), sys.prefix, str(supply.ROOT), "file:"])
 def test_a_place_of_this_machine_is_a_fault(document, place):
     document["components"][1]["externalReferences"] = [{"url": f"{place}/x.whl"}]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from srcli.io.files import write_content
 from srcli.services.exporting.formats import Exportable, Run
 
 FACTS = "srcli.json"  # the name of the metadata inside the file
@@ -21,7 +22,7 @@ def write_pt2(network: Exportable, path: Path) -> None:
     facts = {FACTS: json.dumps(dict(network.facts))}
     content = BytesIO()
     torch.export.save(program, content, extra_files=facts)
-    path.write_bytes(content.getbuffer())
+    write_content(path, content)
 
 
 def run_pt2(path: Path, dtype: torch.dtype) -> Run:
@@ -39,7 +40,7 @@ def write_torchscript(network: Exportable, path: Path) -> None:
         content = BytesIO()
         # Not into the file: on a full disk torch ends the process there and then.
         torch.jit.save(traced, content, _extra_files={FACTS: json.dumps(dict(network.facts))})
-    path.write_bytes(content.getbuffer())
+    write_content(path, content)
 
 
 def run_torchscript(path: Path, dtype: torch.dtype) -> Run:
