@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import tifffile
 from picture_tools import encoded, enlarge, noise, smooth
+from PIL import Image
 from png_files import RGB, SIGNATURE, chunk, png
 
 from srcli.errors import DiskFullError, ImageError, OutOfMemoryError, OutputError
+from srcli.io.foreign import heif_module
 from srcli.io.formats import PictureFormat, check_target
 from srcli.io.pictures import open_picture
 
@@ -112,8 +114,6 @@ def test_frames_count_against_the_limit():
 
 
 def encoded_animation(frames):
-    from PIL import Image
-
     pictures = [Image.fromarray(np.roll(noise(200, 200, 3), i, 0)) for i in range(len(frames))]
     return encoded(pictures[0], "GIF", save_all=True, append_images=pictures[1:])
 
@@ -257,10 +257,24 @@ def test_a_picture_that_is_decoded_whole_is_refused_where_that_takes_more_than_i
     options = {"progressive": True} if kind == "JPEG" else {}
     data = encoded(noise(200, 200, 3), kind, **options)
     assert open_picture(data).decoder_bytes >= 200 * 200 * 4
-    monkeypatch.setattr("srcli.io.decoded._NEVER_MUCH", 0)
-    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=1000))
+    leave_free(monkeypatch, 1000)
     with pytest.raises(OutOfMemoryError, match="to be decoded, and 0.0 GB are free"):
         open_picture(data)
+
+
+def leave_free(monkeypatch, nbytes):
+    monkeypatch.setattr("srcli.io.decoded._NEVER_MUCH", 0)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=nbytes))
+
+
+def test_a_heic_is_refused_before_it_is_decoded_where_that_takes_more_than_is_free(monkeypatch):
+    buffer = io.BytesIO()
+    heif_module().from_pillow(Image.fromarray(noise(200, 200, 3))).save(buffer)
+    assert open_picture(buffer.getvalue()).decoder_bytes == 200 * 200 * 15
+    leave_free(monkeypatch, 200 * 200 * 15 - 1)
+    monkeypatch.setattr("pillow_heif.HeifImage.load", pytest.fail)
+    with pytest.raises(OutOfMemoryError, match="to be decoded, and 0.0 GB are free"):
+        open_picture(buffer.getvalue())
 
 
 def test_an_interlaced_png_is_decoded_whole():
