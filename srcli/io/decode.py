@@ -21,7 +21,6 @@ from srcli.io.structure import (
     is_animated_png,
     is_avif_sequence,
     is_lossless_webp,
-    is_whole_gif,
     jpeg_comments,
 )
 from srcli.io.tiff import TiffError
@@ -167,9 +166,8 @@ def _check_contents(source: Source, kind: PictureFormat, name: str, header: Vips
             with _stream(source) as file:
                 claims.check_tiff(name, file, size)
         case PictureFormat.GIF:
-            claims.check_gif(name, width, height, size)
-            if not _has(source, is_whole_gif):
-                raise ImageError(f"{name} cannot be read: it is cut off", hint="get the file again")
+            with _stream(source) as file:
+                claims.check_gif(name, width, height, file, size)
 
 
 def _decoder_bytes(kind: PictureFormat, header: VipsImage) -> int:
