@@ -21,6 +21,7 @@ _GIF_MOST = 2730
 # Up to so many pixels of a byte the memory is in proportion to the file. Beyond, the codes are
 # counted, at some 3 MB a second.
 _GIF_LITTLE = 200
+_GIF_DECODED = (1 << 29) - 1  # pixels of a canvas, four bytes each: libvips 8.18 decodes no more
 _GIF_SMALL = 16_000_000  # pixels; a decoder may take the memory of those (64 MB)
 _BOMB_HINT = "the file is damaged or made to fill the memory: get it again"
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES = 256, 257, 258, 259, 277
@@ -55,6 +56,11 @@ def check_gif(name: str, width: int, height: int, file: BinaryIO, size: int) -> 
     canvas = width * height
     if canvas > size * _GIF_MOST:
         raise _bomb(name, width, height, size, "GIF")
+    if canvas > _GIF_DECODED:
+        raise ImageError(
+            f"{name} claims {width:,} x {height:,} pixels, more than libvips decodes of a GIF",
+            hint="convert it to PNG or TIFF first: those are read by rows",
+        )
     if canvas <= max(_GIF_SMALL, size * _GIF_LITTLE):
         return
     painted = 0

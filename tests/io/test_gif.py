@@ -72,6 +72,16 @@ def test_a_large_image_of_which_the_data_paint_little_is_refused():
         open_picture(image_of(canvas_of(data, 9000, 9000), 9000, 9000))
 
 
+@pytest.mark.parametrize(
+    ("width", "height", "words"),
+    [(23_170, 23_170, "its data paint 291,600"), (23_171, 23_170, "more than libvips decodes")],
+)
+def test_a_canvas_that_no_decoder_takes_is_refused_as_such(width, height, words):
+    data = gif(np.random.default_rng(0).integers(0, 256, (540, 540)))
+    with pytest.raises(ImageError, match=words):
+        open_picture(image_of(canvas_of(data, width, height), width, height))
+
+
 def test_a_large_flat_image_is_no_bomb():
     data = gif(np.zeros((4100, 4000)))
     assert len(data) * 200 < 4100 * 4000
