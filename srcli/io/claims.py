@@ -6,6 +6,7 @@ nothing follows. Each kind of compression has a most that a byte can stand for.
 
 from __future__ import annotations
 
+import struct
 from typing import BinaryIO
 
 from srcli.errors import ImageError
@@ -13,6 +14,7 @@ from srcli.io.gif import gif_images, painted_pixels
 from srcli.io.tiff import Tiff, TiffError
 
 _DEFLATE_MOST = 1032  # no deflate stream unpacks to more than this many times its size
+_PNG_SAMPLES = {2: 3, 4: 2, 6: 4}  # of a pixel, by the type of colour; else one
 # A block of 64 pixels takes a bit at least, and colour has a block of its own. But arithmetic
 # coding, which hardly anybody writes, may take less.
 _JPEG_MOST = 512  # pixels of a byte
@@ -30,9 +32,10 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES = 256, 257, 258, 259, 277
 _TIFF_MOST = {1: 1, 5: 2730, 8: _DEFLATE_MOST, 32946: _DEFLATE_MOST, 32773: 64}
 
 
-def check_png(name: str, width: int, height: int, bits: int, size: int) -> None:
+def check_png(name: str, file: BinaryIO, size: int) -> None:
     """Raise ImageError where no PNG of `size` bytes can hold so much."""
-    if height * (width * bits // 8) > size * _DEFLATE_MOST:  # one channel at least
+    width, height, bits, colour = struct.unpack(">16xIIBB", file.read(26))
+    if height * (width * bits * _PNG_SAMPLES.get(colour, 1) // 8) > size * _DEFLATE_MOST:
         raise _bomb(name, width, height, size, "PNG")
 
 

@@ -157,9 +157,8 @@ def _check_contents(source: Source, kind: PictureFormat, name: str, header: Vips
     width, height = header.width, header.height
     match kind:
         case PictureFormat.PNG:
-            has_bits = has_field(header, "bits-per-sample")
-            bits = int(header.get("bits-per-sample")) if has_bits else 8
-            claims.check_png(name, width, height, bits, size)
+            with _stream(source) as file:
+                claims.check_png(name, file, size)
         case PictureFormat.JPEG:
             claims.check_jpeg(name, width, height, size)
         case PictureFormat.TIFF:
