@@ -6,6 +6,7 @@ These are decoded whole, a frame at a time: their kinds are small, or hold small
 from __future__ import annotations
 
 import logging
+import os
 import struct
 import warnings
 import zlib
@@ -20,6 +21,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from srcli.errors import ImageError
+from srcli.io.claims import check_png
 from srcli.io.decoded import Decoded, Source, check_claims, check_memory
 from srcli.io.formats import PictureFormat
 from srcli.io.metadata import Animation, Metadata
@@ -54,10 +56,10 @@ def decode(
         if not frames:
             raise ValueError("it holds no picture")
         check_claims(name, image.width, image.height * len(frames), pixel_limit)
-        decoder_bytes = check_memory(name, image.width * image.height * _PIXEL_BYTES)
         metadata = metadata_of(image)
         if kind is PictureFormat.PNG:
-            metadata = replace(metadata, comments=_texts(source))
+            metadata = replace(metadata, comments=_believed_png(source, name))
+        decoder_bytes = check_memory(name, image.width * image.height * _PIXEL_BYTES)
         if len(frames) > 1:
             metadata = _animated(image, frames, metadata)
         notes = _depth_notes(image)
@@ -173,8 +175,12 @@ def _stream(source: Source) -> BytesIO | str:
     return BytesIO(source) if isinstance(source, bytes) else str(source)
 
 
-def _texts(source: Source) -> tuple[tuple[str, str], ...]:
+def _believed_png(source: Source, name: str) -> tuple[tuple[str, str], ...]:
+    """The texts of a PNG. Raises ImageError where its bytes cannot hold what it claims."""
     with BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        check_png(name, file, size)
         return png_texts(file)
 
 

@@ -84,10 +84,10 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path):
         open_picture(path)
 
 
-def claiming(width, height):
-    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, RGB, 0, 0, 0])
-    start = WHOLE["PNG"].index(b"IHDR") - 4
-    return WHOLE["PNG"][:start] + chunk(b"IHDR", header) + WHOLE["PNG"][start + 25 :]
+def claiming(width, height, data=WHOLE["PNG"]):
+    start = data.index(b"IHDR")
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + data[start + 12 : start + 17]
+    return data[: start - 4] + chunk(b"IHDR", header) + data[start + 21 :]
 
 
 def test_more_pixels_than_the_limit_are_refused_before_decoding():
@@ -102,6 +102,14 @@ def test_a_header_that_its_bytes_cannot_fill_is_refused(side):
     assert side**2 * 3 > len(WHOLE["PNG"]) * 1032  # the most that deflate makes of them
     with pytest.raises(ImageError, match="which no PNG can hold"):
         open_picture(claiming(side, side))
+
+
+def test_the_header_of_an_animated_png_is_held_to_its_bytes_too():
+    frames = {"save_all": True, "append_images": [Image.fromarray(noise(9, 8, 3)[::-1])]}
+    animated = encoded(noise(9, 8, 3), "PNG", **frames)
+    assert open_picture(animated).pages == 2
+    with pytest.raises(ImageError, match="which no PNG can hold"):
+        open_picture(claiming(3000, 3000, animated))
 
 
 def test_a_large_plain_png_is_no_bomb():
