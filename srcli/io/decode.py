@@ -31,7 +31,7 @@ _BY_PILLOW = (PictureFormat.BMP, PictureFormat.HEIC)
 _STRICT = (PictureFormat.PNG, PictureFormat.JPEG, PictureFormat.WEBP, PictureFormat.GIF)
 
 # Bytes for each pixel of a page (libvips 8.18, measured on the growth of the resident memory).
-_WHOLE_BYTES = {PictureFormat.GIF: 4, PictureFormat.WEBP: 15, PictureFormat.AVIF: 13}
+_WHOLE_BYTES = {PictureFormat.GIF: 4, PictureFormat.WEBP: 15, PictureFormat.AVIF: 23}
 
 
 def decode(source: Source, name: str, *, pixel_limit: int = PIXEL_LIMIT) -> Decoded:

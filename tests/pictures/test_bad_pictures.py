@@ -277,11 +277,15 @@ def leave_free(monkeypatch, nbytes):
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=nbytes))
 
 
-def test_a_heic_is_refused_before_it_is_decoded_where_that_takes_more_than_is_free(monkeypatch):
+@pytest.mark.parametrize(("mode", "pixel_bytes"), [("RGB", 10), ("RGB;16", 22)])
+def test_a_heic_is_refused_before_it_is_decoded_where_that_takes_more_than_is_free(
+    mode, pixel_bytes, monkeypatch
+):
+    samples = noise(200, 200, 3).astype(np.uint16 if ";" in mode else np.uint8)
     buffer = io.BytesIO()
-    heif_module().from_pillow(Image.fromarray(noise(200, 200, 3))).save(buffer)
-    assert open_picture(buffer.getvalue()).decoder_bytes == 200 * 200 * 15
-    leave_free(monkeypatch, 200 * 200 * 15 - 1)
+    heif_module().from_bytes(mode, (200, 200), samples.tobytes()).save(buffer)
+    assert open_picture(buffer.getvalue()).decoder_bytes == 200 * 200 * pixel_bytes
+    leave_free(monkeypatch, 200 * 200 * pixel_bytes - 1)
     monkeypatch.setattr("pillow_heif.HeifImage.load", pytest.fail)
     with pytest.raises(OutOfMemoryError, match="to be decoded, and 0.0 GB are free"):
         open_picture(buffer.getvalue())
