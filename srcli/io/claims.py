@@ -51,7 +51,8 @@ def check_gif(name: str, width: int, height: int, file: BinaryIO, size: int) -> 
     The data are held against the canvas only where it is large and they are few for it.
     """
     try:
-        images = gif_images(file)
+        for _ in gif_images(file):
+            pass
     except EOFError:  # libvips plays what is left
         raise ImageError(
             f"{name} cannot be read: it is cut off", hint="get the file again"
@@ -67,7 +68,7 @@ def check_gif(name: str, width: int, height: int, file: BinaryIO, size: int) -> 
     if canvas <= max(_GIF_SMALL, size * _GIF_LITTLE):
         return
     painted = 0
-    for image in images:
+    for image in gif_images(file):
         painted += painted_pixels(file, image, canvas - painted)
     if painted < canvas:
         raise ImageError(

@@ -18,26 +18,30 @@ class GifImage:
     offset: int
 
 
-def gif_images(file: BinaryIO) -> tuple[GifImage, ...]:
+def gif_images(file: BinaryIO) -> Iterator[GifImage]:
     """The images of a GIF, none decoded. Raises EOFError where a block is cut off.
 
-    A missing end mark after a whole block is forgiven, as everyone does.
+    A missing end mark after a whole block is forgiven, as everyone does. The file may be read
+    elsewhere between two images.
     """
     file.seek(0)
     _skip_palette(file, _exactly(file, 13)[10])
-    found = []
     while mark := file.read(1):
+        image = None
         if mark[0] == _IMAGE:
             fields = _exactly(file, 9)
             _skip_palette(file, fields[8])
             width, height = (int.from_bytes(fields[i : i + 2], "little") for i in (4, 6))
-            found.append(GifImage(width * height, file.tell()))
+            image = GifImage(width * height, file.tell())
         elif mark[0] != _EXTENSION:
-            break  # the end, or something after the blocks: the decoder's affair
+            return  # the end, or something after the blocks: the decoder's affair
         file.read(1)  # the size of the first codes, or which extension it is
         for _ in _blocks(file):
             pass
-    return tuple(found)
+        if image:
+            end = file.tell()
+            yield image
+            file.seek(end)
 
 
 def painted_pixels(file: BinaryIO, image: GifImage, enough: int) -> int:
