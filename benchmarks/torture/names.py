@@ -100,7 +100,7 @@ TELLING: tuple[bytes, ...] = (
         b"s3:x",
         b"http:",
     ),
-    *(b"[bold red]markup[/bold red]", b"[/]", b"[link=x]y[/link]", b"<b>", b"&amp;", b"\\[x]"),
+    *(b"[bold red]markup[not bold]", b"[]", b"[link=x]y[link]", b"<b>", b"&amp;", b"\\[x]"),
     *(b"select * from pictures; --", b"' or 1=1 --", b"NULL", b"None", b"nan", b"0", b"-1", b"1e9"),
     *(b"x" * 200, b"y" * 248, b"z" * 251, "ü".encode() * 120, "😀".encode() * 61, b"\xff" * 244),
     *(b"s" * 40 + b"\xff" * 100, b"s" * 39 + "😀".encode() * 20, b"t" * 245, b"u" * 247),

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -35,6 +36,7 @@ with atheris.instrument_imports(include=["srcli.io", "srcli.models", "srcli.serv
     import srcli.io.containers
     import srcli.io.curves
     import srcli.io.exif
+    import srcli.io.gif
     import srcli.io.metadata
     import srcli.io.ncnn
     import srcli.io.pickle_values
@@ -220,7 +222,9 @@ class Targets:
         srcli.io.structure.is_animated_png(io.BytesIO(data))
         srcli.io.structure.is_lossless_webp(io.BytesIO(data))
         srcli.io.structure.jpeg_comments(io.BytesIO(data))
-        srcli.io.structure.is_whole_gif(io.BytesIO(data))
+        with suppress(EOFError):
+            for image in srcli.io.gif.gif_images(io.BytesIO(data)):
+                srcli.io.gif.painted_pixels(io.BytesIO(data), image, 1 << 40)
 
     def png_text(self, data: bytes) -> None:
         """The texts of a PNG, which are the same once they are written."""

@@ -6,26 +6,36 @@ nothing follows. Each kind of compression has a most that a byte can stand for.
 
 from __future__ import annotations
 
+import struct
 from typing import BinaryIO
 
 from srcli.errors import ImageError
+from srcli.io.gif import gif_images, painted_pixels
 from srcli.io.tiff import Tiff, TiffError
 
 _DEFLATE_MOST = 1032  # no deflate stream unpacks to more than this many times its size
+_PNG_SAMPLES = {2: 3, 4: 2, 6: 4}  # of a pixel, by the type of colour; else one
 # A block of 64 pixels takes a bit at least, and colour has a block of its own. But arithmetic
 # coding, which hardly anybody writes, may take less.
 _JPEG_MOST = 512  # pixels of a byte
 # Codes of 12 bits stand for strings of up to 4,094 pixels, and the strings have to grow first.
 _GIF_MOST = 2730
+# Up to so many pixels of a byte the memory is in proportion to the file. Beyond, the codes are
+# counted, at some 3 MB a second.
+_GIF_LITTLE = 200
+_GIF_DECODED = (1 << 29) - 1  # pixels of a canvas, four bytes each: libvips 8.18 decodes no more
+_GIF_SMALL = 16_000_000  # pixels; a decoder may take the memory of those (64 MB)
+_BOMB_HINT = "the file is damaged or made to fill the memory: get it again"
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES = 256, 257, 258, 259, 277
 # Bytes of samples that a byte of a TIFF may stand for, by the number of its compression; of others
 # (fax, JPEG 2000, ...) nobody can say.
 _TIFF_MOST = {1: 1, 5: 2730, 8: _DEFLATE_MOST, 32946: _DEFLATE_MOST, 32773: 64}
 
 
-def check_png(name: str, width: int, height: int, bits: int, size: int) -> None:
+def check_png(name: str, file: BinaryIO, size: int) -> None:
     """Raise ImageError where no PNG of `size` bytes can hold so much."""
-    if height * (width * bits // 8) > size * _DEFLATE_MOST:  # one channel at least
+    width, height, bits, colour = struct.unpack(">16xIIBB", file.read(26))
+    if height * (width * bits * _PNG_SAMPLES.get(colour, 1) // 8) > size * _DEFLATE_MOST:
         raise _bomb(name, width, height, size, "PNG")
 
 
@@ -35,10 +45,36 @@ def check_jpeg(name: str, width: int, height: int, size: int) -> None:
         raise _bomb(name, width, height, size, "JPEG")
 
 
-def check_gif(name: str, width: int, height: int, size: int) -> None:
-    """Raise ImageError where no GIF of `size` bytes can paint its canvas once."""
-    if width * height > size * _GIF_MOST:
+def check_gif(name: str, width: int, height: int, file: BinaryIO, size: int) -> None:
+    """Raise ImageError where a GIF of `size` bytes is cut off, or does not paint its canvas once.
+
+    The data are held against the canvas only where it is large and they are few for it.
+    """
+    try:
+        for _ in gif_images(file):
+            pass
+    except EOFError:  # libvips plays what is left
+        raise ImageError(
+            f"{name} cannot be read: it is cut off", hint="get the file again"
+        ) from None
+    canvas = width * height
+    if canvas > size * _GIF_MOST:
         raise _bomb(name, width, height, size, "GIF")
+    if canvas > _GIF_DECODED:
+        raise ImageError(
+            f"{name} claims {width:,} x {height:,} pixels, more than libvips decodes of a GIF",
+            hint="convert it to PNG or TIFF first: those are read by rows",
+        )
+    if canvas <= max(_GIF_SMALL, size * _GIF_LITTLE):
+        return
+    painted = 0
+    for image in gif_images(file):
+        painted += painted_pixels(file, image, canvas - painted)
+    if painted < canvas:
+        raise ImageError(
+            f"{name} claims {width:,} x {height:,} pixels, and its data paint {painted:,}",
+            hint=_BOMB_HINT,
+        )
 
 
 def check_tiff(name: str, file: BinaryIO, size: int) -> None:
@@ -63,5 +99,5 @@ _NEEDED = {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES}
 def _bomb(name: str, width: int, height: int, size: int, kind: str) -> ImageError:
     return ImageError(
         f"{name} claims {width:,} x {height:,} pixels in {size:,} bytes, which no {kind} can hold",
-        hint="the file is damaged or made to fill the memory: get it again",
+        hint=_BOMB_HINT,
     )

@@ -21,7 +21,6 @@ from srcli.io.structure import (
     is_animated_png,
     is_avif_sequence,
     is_lossless_webp,
-    is_whole_gif,
     jpeg_comments,
 )
 from srcli.io.tiff import TiffError
@@ -32,7 +31,7 @@ _BY_PILLOW = (PictureFormat.BMP, PictureFormat.HEIC)
 _STRICT = (PictureFormat.PNG, PictureFormat.JPEG, PictureFormat.WEBP, PictureFormat.GIF)
 
 # Bytes for each pixel of a page (libvips 8.18, measured on the growth of the resident memory).
-_WHOLE_BYTES = {PictureFormat.GIF: 4, PictureFormat.WEBP: 15, PictureFormat.AVIF: 13}
+_WHOLE_BYTES = {PictureFormat.GIF: 4, PictureFormat.WEBP: 15, PictureFormat.AVIF: 23}
 
 
 def decode(source: Source, name: str, *, pixel_limit: int = PIXEL_LIMIT) -> Decoded:
@@ -158,18 +157,16 @@ def _check_contents(source: Source, kind: PictureFormat, name: str, header: Vips
     width, height = header.width, header.height
     match kind:
         case PictureFormat.PNG:
-            has_bits = has_field(header, "bits-per-sample")
-            bits = int(header.get("bits-per-sample")) if has_bits else 8
-            claims.check_png(name, width, height, bits, size)
+            with _stream(source) as file:
+                claims.check_png(name, file, size)
         case PictureFormat.JPEG:
             claims.check_jpeg(name, width, height, size)
         case PictureFormat.TIFF:
             with _stream(source) as file:
                 claims.check_tiff(name, file, size)
         case PictureFormat.GIF:
-            claims.check_gif(name, width, height, size)
-            if not _has(source, is_whole_gif):
-                raise ImageError(f"{name} cannot be read: it is cut off", hint="get the file again")
+            with _stream(source) as file:
+                claims.check_gif(name, width, height, file, size)
 
 
 def _decoder_bytes(kind: PictureFormat, header: VipsImage) -> int:

@@ -6,6 +6,7 @@ These are decoded whole, a frame at a time: their kinds are small, or hold small
 from __future__ import annotations
 
 import logging
+import os
 import struct
 import warnings
 import zlib
@@ -20,6 +21,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from srcli.errors import ImageError
+from srcli.io.claims import check_png
 from srcli.io.decoded import Decoded, Source, check_claims, check_memory
 from srcli.io.formats import PictureFormat
 from srcli.io.metadata import Animation, Metadata
@@ -32,7 +34,9 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 _MODES = {"1": "L", "PA": "RGBA", "La": "LA", "RGBa": "RGBA", "RGBX": "RGB"}
 _KEPT_MODES = ("L", "LA", "RGB", "RGBA", "CMYK", "F")
 _DEFAULT_DELAY_MS = 100
-_PIXEL_BYTES = 15  # that are taken for each pixel of a page: Pillow's own four, and copies
+_PIXEL_BYTES = 20  # that are taken for each pixel of a page: Pillow's own four, and copies
+# The same of a HEIC of 8 bits and of more (libheif 1.23, with an alpha channel; without, 7 and 17).
+_HEIC_BYTES, _DEEP_HEIC_BYTES = 10, 22
 # What Pillow's decoders, and pillow-heif, end in where a file is damaged: they take its numbers as
 # they come, for indices, lengths and divisors.
 _DAMAGE = (
@@ -54,10 +58,10 @@ def decode(
         if not frames:
             raise ValueError("it holds no picture")
         check_claims(name, image.width, image.height * len(frames), pixel_limit)
-        decoder_bytes = check_memory(name, image.width * image.height * _PIXEL_BYTES)
         metadata = metadata_of(image)
         if kind is PictureFormat.PNG:
-            metadata = replace(metadata, comments=_texts(source))
+            metadata = replace(metadata, comments=_believed_png(source, name))
+        decoder_bytes = check_memory(name, image.width * image.height * _PIXEL_BYTES)
         if len(frames) > 1:
             metadata = _animated(image, frames, metadata)
         notes = _depth_notes(image)
@@ -136,23 +140,23 @@ def heif_module() -> ModuleType:
 def _decode_heic(source: Source, name: str, pixel_limit: int) -> Decoded:
     heif = heif_module()
 
-    def read() -> tuple[VipsImage, Metadata]:
+    def read() -> tuple[VipsImage, Metadata, int]:
         with _translated(name, PictureFormat.HEIC, None):
             opened = heif.open_heif(_stream(source), convert_hdr_to_8bit=False)
             check_claims(name, opened.size[0], opened.size[1], pixel_limit)
-            check_memory(name, opened.size[0] * opened.size[1] * _PIXEL_BYTES)
             info = opened.info
+            bits = int(info.get("bit_depth", 8))
+            pixel_bytes = _DEEP_HEIC_BYTES if bits > 8 else _HEIC_BYTES
+            decoder_bytes = check_memory(name, opened.size[0] * opened.size[1] * pixel_bytes)
             image = from_numpy(_three_dimensions(np.asarray(opened)))
-        bits = int(info.get("bit_depth", 8))
         if image.format == "ushort":
             image = image.copy()
             image.set_type(WHOLE, "bits-per-sample", bits)
             image.set_type(TEXT, "heif-compression", "hevc")
-        return image, Metadata(
-            icc=info.get("icc_profile"), exif=info.get("exif"), xmp=info.get("xmp")
-        )
+        metadata = Metadata(icc=info.get("icc_profile"), exif=info.get("exif"), xmp=info.get("xmp"))
+        return image, metadata, decoder_bytes
 
-    image, metadata = read()
+    image, metadata, decoder_bytes = read()
     if metadata.icc:
         image.set_type(BLOB, "icc-profile-data", metadata.icc)
     return Decoded(
@@ -161,7 +165,7 @@ def _decode_heic(source: Source, name: str, pixel_limit: int) -> Decoded:
         metadata=metadata,
         pages=1,
         open_page=lambda _: image,
-        decoder_bytes=image.width * image.height * _PIXEL_BYTES,
+        decoder_bytes=decoder_bytes,
     )
 
 
@@ -173,8 +177,12 @@ def _stream(source: Source) -> BytesIO | str:
     return BytesIO(source) if isinstance(source, bytes) else str(source)
 
 
-def _texts(source: Source) -> tuple[tuple[str, str], ...]:
+def _believed_png(source: Source, name: str) -> tuple[tuple[str, str], ...]:
+    """The texts of a PNG. Raises ImageError where its bytes cannot hold what it claims."""
     with BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        check_png(name, file, size)
         return png_texts(file)
 
 

@@ -10,7 +10,6 @@ from srcli.io.files import insert_bytes
 
 _JPEG_COMMENT, _JPEG_SCAN = 0xFE, 0xDA
 _JPEG_SEGMENT_BYTES = 65_533
-_GIF_IMAGE, _GIF_EXTENSION, _GIF_END = 0x2C, 0x21, 0x3B
 
 
 def is_animated_png(file: BinaryIO) -> bool:
@@ -73,44 +72,3 @@ def insert_jpeg_comment(path: Path, text: str) -> None:
     with path.open("rb") as file:
         head = file.read(6)
     insert_bytes(path, 4 + int.from_bytes(head[4:], "big"), segment)
-
-
-def is_whole_gif(file: BinaryIO) -> bool:
-    """Whether no block of a GIF is cut off; libvips plays what is left of one that is.
-
-    A missing end mark after a whole block is forgiven, as everyone does.
-    """
-    head = file.read(13)
-    if len(head) < 13:
-        return False
-    _skip_palette(file, head[10])
-    while mark := file.read(1):
-        if mark[0] == _GIF_END:
-            return True
-        if mark[0] == _GIF_IMAGE:
-            fields = file.read(9)
-            if len(fields) < 9:
-                return False
-            _skip_palette(file, fields[8])
-            file.read(1)  # the size of the first codes
-        elif mark[0] == _GIF_EXTENSION:
-            file.read(1)  # which one
-        else:
-            return True  # something after the blocks: the decoder's affair
-        if not _skip_blocks(file):
-            return False
-    return True
-
-
-def _skip_palette(file: BinaryIO, flags: int) -> None:
-    if flags & 0x80:
-        file.seek(3 << (flags % 8 + 1), 1)
-
-
-def _skip_blocks(file: BinaryIO) -> bool:
-    while size := file.read(1):
-        if size[0] == 0:
-            return True
-        if len(file.read(size[0])) < size[0]:
-            return False
-    return False

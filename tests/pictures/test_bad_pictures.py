@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import tifffile
 from picture_tools import encoded, enlarge, noise, smooth
+from PIL import Image
 from png_files import RGB, SIGNATURE, chunk, png
 
 from srcli.errors import DiskFullError, ImageError, OutOfMemoryError, OutputError
+from srcli.io.foreign import heif_module
 from srcli.io.formats import PictureFormat, check_target
 from srcli.io.pictures import open_picture
 
@@ -82,10 +84,10 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path):
         open_picture(path)
 
 
-def claiming(width, height):
-    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, RGB, 0, 0, 0])
-    start = WHOLE["PNG"].index(b"IHDR") - 4
-    return WHOLE["PNG"][:start] + chunk(b"IHDR", header) + WHOLE["PNG"][start + 25 :]
+def claiming(width, height, data=WHOLE["PNG"]):
+    start = data.index(b"IHDR")
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + data[start + 12 : start + 17]
+    return data[: start - 4] + chunk(b"IHDR", header) + data[start + 21 :]
 
 
 def test_more_pixels_than_the_limit_are_refused_before_decoding():
@@ -95,9 +97,19 @@ def test_more_pixels_than_the_limit_are_refused_before_decoding():
         open_picture(WHOLE["JPEG"], pixel_limit=10_000)
 
 
-def test_a_header_that_its_bytes_cannot_fill_is_refused():
+@pytest.mark.parametrize("side", [7000, 40_000])
+def test_a_header_that_its_bytes_cannot_fill_is_refused(side):
+    assert side**2 * 3 > len(WHOLE["PNG"]) * 1032  # the most that deflate makes of them
     with pytest.raises(ImageError, match="which no PNG can hold"):
-        open_picture(claiming(40_000, 40_000))
+        open_picture(claiming(side, side))
+
+
+def test_the_header_of_an_animated_png_is_held_to_its_bytes_too():
+    frames = {"save_all": True, "append_images": [Image.fromarray(noise(9, 8, 3)[::-1])]}
+    animated = encoded(noise(9, 8, 3), "PNG", **frames)
+    assert open_picture(animated).pages == 2
+    with pytest.raises(ImageError, match="which no PNG can hold"):
+        open_picture(claiming(3000, 3000, animated))
 
 
 def test_a_large_plain_png_is_no_bomb():
@@ -112,8 +124,6 @@ def test_frames_count_against_the_limit():
 
 
 def encoded_animation(frames):
-    from PIL import Image
-
     pictures = [Image.fromarray(np.roll(noise(200, 200, 3), i, 0)) for i in range(len(frames))]
     return encoded(pictures[0], "GIF", save_all=True, append_images=pictures[1:])
 
@@ -257,10 +267,28 @@ def test_a_picture_that_is_decoded_whole_is_refused_where_that_takes_more_than_i
     options = {"progressive": True} if kind == "JPEG" else {}
     data = encoded(noise(200, 200, 3), kind, **options)
     assert open_picture(data).decoder_bytes >= 200 * 200 * 4
-    monkeypatch.setattr("srcli.io.decoded._NEVER_MUCH", 0)
-    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=1000))
+    leave_free(monkeypatch, 1000)
     with pytest.raises(OutOfMemoryError, match="to be decoded, and 0.0 GB are free"):
         open_picture(data)
+
+
+def leave_free(monkeypatch, nbytes):
+    monkeypatch.setattr("srcli.io.decoded._NEVER_MUCH", 0)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=nbytes))
+
+
+@pytest.mark.parametrize(("mode", "pixel_bytes"), [("RGB", 10), ("RGB;16", 22)])
+def test_a_heic_is_refused_before_it_is_decoded_where_that_takes_more_than_is_free(
+    mode, pixel_bytes, monkeypatch
+):
+    samples = noise(200, 200, 3).astype(np.uint16 if ";" in mode else np.uint8)
+    buffer = io.BytesIO()
+    heif_module().from_bytes(mode, (200, 200), samples.tobytes()).save(buffer)
+    assert open_picture(buffer.getvalue()).decoder_bytes == 200 * 200 * pixel_bytes
+    leave_free(monkeypatch, 200 * 200 * pixel_bytes - 1)
+    monkeypatch.setattr("pillow_heif.HeifImage.load", pytest.fail)
+    with pytest.raises(OutOfMemoryError, match="to be decoded, and 0.0 GB are free"):
+        open_picture(buffer.getvalue())
 
 
 def test_an_interlaced_png_is_decoded_whole():
