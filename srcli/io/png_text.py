@@ -21,6 +21,7 @@ from srcli.io.files import insert_bytes
 _KINDS = (b"tEXt", b"zTXt", b"iTXt")
 _LONGEST_KEYWORD = 79
 _MOST_BYTES = 16 << 20  # of all texts of a file, unpacked: what is beyond is left out
+_MOST_WASTE = 4 * _MOST_BYTES  # of what is unpacked, and then no text
 _LEAST_BYTES = 256  # that a text counts: a file of empty ones has millions
 _DEFLATE_MOST = 1032  # no deflate stream unpacks to more than this many times its size
 # What other fields of the metadata hold, and profiles as old programs put them: hexadecimal.
@@ -32,13 +33,15 @@ Text = tuple[str, str]
 
 def png_texts(file: BinaryIO) -> tuple[Text, ...]:
     """(keyword, text) of each text chunk, before and behind the pixels; damaged ones left out."""
-    found, room = [], _MOST_BYTES
+    found, room, patience = [], _MOST_BYTES, _MOST_WASTE
     for kind, size in _text_chunks(file):
-        if size > room:
+        if size > room or patience <= 0:
             break
         text, cost = _read(kind, file.read(size), room)
-        if text is not None:
-            found.append(text)
+        if text is None:
+            patience -= cost + _LEAST_BYTES
+            continue
+        found.append(text)
         room -= cost + _LEAST_BYTES
     return tuple(found)
 

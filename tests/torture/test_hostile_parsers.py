@@ -78,14 +78,14 @@ def test_millions_of_empty_comments_are_not_all_kept():
     assert len(png_texts(io.BytesIO(PNG[:8] + empty * 70_000))) <= 1 << 16
 
 
-def test_texts_that_unpack_to_too_much_are_unpacked_once(monkeypatch):
+def test_texts_that_unpack_to_too_much_are_unpacked_a_few_times_only(monkeypatch):
     unpacked = []
     inflated = png_text._inflated
     monkeypatch.setattr(png_text, "_inflated", lambda *a: unpacked.append(a) or inflated(*a))
     bomb = b"a\0\0" + zlib.compress(bytes(20 << 20), 9)
     chunk = struct.pack(">I4s", len(bomb), b"zTXt") + bomb + bytes(4)
     assert png_texts(io.BytesIO(PNG[:8] + chunk * 50)) == ()
-    assert len(unpacked) == 1
+    assert len(unpacked) == 4
 
 
 def big_endian(tag, count):
