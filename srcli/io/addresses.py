@@ -167,7 +167,13 @@ def _check(scheme: str, rest: str) -> None:
 
 def _web(scheme: str, rest: str) -> Remote:
     """An address of the web: two signatures of one object are one address."""
-    parts = urlsplit(f"{scheme}://{rest}")
+    try:
+        parts = urlsplit(f"{scheme}://{rest}")
+    except ValueError as error:
+        raise UsageError(
+            f"{scheme}://{rest.partition('?')[0]} is no address: {error}",
+            hint="check how the host is spelled",
+        ) from None
     meant = [
         pair
         for pair in parse_qsl(parts.query, keep_blank_values=True)

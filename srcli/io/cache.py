@@ -235,7 +235,7 @@ def _linked(path: Path, blob: Path) -> bool:
 def _read_json(path: Path) -> object:
     try:
         return json.loads(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

@@ -81,8 +81,8 @@ def check_tiff(name: str, file: BinaryIO, size: int) -> None:
     """Raise ImageError where the first page of a TIFF of `size` bytes claims more than it holds."""
     try:
         tiff = Tiff.opened(file)
-        fields, _ = tiff.read(tiff.pointer_at(tiff.first_pointer))
-        given = {tag: field.whole_number() for tag, field in fields.items() if tag in _NEEDED}
+        fields, _ = tiff.read(tiff.pointer_at(tiff.first_pointer), wanted=_NEEDED)
+        given = {tag: field.whole_number() for tag, field in fields.items()}
     except TiffError:  # libvips could read it: its own checks stand
         return
     width, height = given.get(_WIDTH, 0), given.get(_HEIGHT, 0)

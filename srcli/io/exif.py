@@ -22,12 +22,13 @@ _MAIN_SIZE = (0x0100, 0x0101)  # width, height
 _CAMERA_SIZE = (0xA002, 0xA003)
 _IPTC = 0x83BB
 _CAMERA, _PLACE, _INTEROPERABILITY = 0x8769, 0x8825, 0xA005
+_LAYERS = 0x935C  # Photoshop's, of the picture as it was
 
 # What a TIFF's main directory says about its own storage, not about the photograph.
 _STORAGE = frozenset(
     [*range(0x00FE, 0x010E), *range(0x0111, 0x0120), *range(0x0120, 0x012E), 0x013D]
     + [*range(0x0140, 0x0160), *range(0x0200, 0x0215), 0x015B, 0x02BC, 0x83BB, 0x8649, 0x8773]
-    + [_CAMERA, _PLACE, _INTEROPERABILITY]
+    + [_CAMERA, _PLACE, _INTEROPERABILITY, _LAYERS]
 ) - {0x010E, 0x010F, 0x0110, 0x0131}
 
 Fields = dict[int, Entry]
@@ -86,8 +87,7 @@ def read_exif(data: bytes) -> Exif:
 def exif_of_tiff(file: BinaryIO) -> Exif:
     """What the first page of a TIFF file says about the photograph. Raises TiffError."""
     tiff = Tiff.opened(file)
-    exif = _read(tiff, file.seek(0, 2))
-    exif.main = {tag: entry for tag, entry in exif.main.items() if tag not in _STORAGE}
+    exif = _read(tiff, file.seek(0, 2), unwanted=_STORAGE - {_CAMERA, _PLACE})
     description = exif.main.get(_DESCRIPTION)
     if description is not None and description.data.startswith(SHAPE_NOTE):
         del exif.main[_DESCRIPTION]
@@ -108,7 +108,7 @@ def add_to_tiff(exif: Exif, iptc: bytes | None, tiff: Tiff) -> int:
     return next_pointer
 
 
-def _read(tiff: Tiff, size: int) -> Exif:
+def _read(tiff: Tiff, size: int, unwanted: frozenset[int] = frozenset()) -> Exif:
     def directory(parent: Fields, tag: int) -> Fields:
         pointer = parent.pop(tag, None)
         if pointer is None:
@@ -120,7 +120,7 @@ def _read(tiff: Tiff, size: int) -> Exif:
 
     if size < 8:
         raise TiffError("no TIFF header")
-    main, _ = tiff.read(tiff.pointer_at(tiff.first_pointer))
+    main, _ = tiff.read(tiff.pointer_at(tiff.first_pointer), unwanted=unwanted)
     camera = directory(main, _CAMERA)
     return Exif(main, camera, directory(main, _PLACE), directory(camera, _INTEROPERABILITY))
 

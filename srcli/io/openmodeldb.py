@@ -6,12 +6,13 @@ a newer one). Files are fetched by srcli itself, as all others: resumed, checked
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -23,6 +24,8 @@ from srcli.io.sources.network import Hosts, SourceError
 KINDS = ("safetensors", "pth")  # of files that srcli reads, the better first
 # Hosts that show a page in place of the file.
 PAGES = ("drive.google.com", "mediafire.com", "mega.nz", "mega.co.nz", "icedrive.net", "1drv.ms")
+_MALFORMED = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
+Answer = TypeVar("Answer")
 PLACE = "https://openmodeldb.info/models/"
 
 
@@ -52,12 +55,14 @@ class Database:
     def __init__(self, *, is_cut_off: bool) -> None:
         self._package = _package()
         self._index = self._package.OpenModelDB(cache_dir=str(cache_root() / "openmodeldb"))
-        has_copy = Path(self._index.cache_dir, "models.json").is_file()
-        if self._index.cache_is_valid():
+        copy = Path(self._index.cache_dir, "models.json")
+        has_copy = copy.is_file()
+        # The package throws a damaged copy away, and fetches another.
+        if self._index.cache_is_valid() and (not is_cut_off or _is_json(copy)):
             return
         if is_cut_off:
             raise UnavailableWeightsError(
-                "the index of OpenModelDB is not on this machine, or older than an hour, and no "
+                "the index of OpenModelDB is not on this machine, or damaged or too old, and no "
                 "connection may be opened",
                 hint="search while online",
             )
@@ -66,24 +71,27 @@ class Database:
 
     def search(self, word: str) -> tuple[Model, ...]:
         """Those with the word in name, author, tags or description."""
-        return tuple(map(_model, self._asked(self._index.search, word)))
+        return tuple(self._asked(lambda: [*map(_model, self._index.search(word))]))
 
     def find(self, name: str) -> Model:
         """The one of that name. Raises UnknownWeightsError if there is none, or more than one."""
         try:
-            return _model(self._asked(self._index.__getitem__, name))
+            return self._asked(lambda: _model(self._index[name]))
         except self._package.ModelNotFoundError as error:
             raise UnknownWeightsError(
                 f"OpenModelDB: {error}", hint=f"look for it: srcli weights search {name}"
             ) from None
 
-    def _asked(self, question: Any, word: str) -> Any:  # noqa: ANN401 (the package has no types)
+    def _asked(self, question: Callable[[], Answer]) -> Answer:
         try:
-            return question(word)
+            return question()
         except self._package.ModelNotFoundError:
             raise
         except self._package.OpenModelDBError as error:
             raise UnavailableWeightsError(f"OpenModelDB: {error}", hint=_LATER) from None
+        except _MALFORMED as error:  # neither the package nor we expect other kinds of values
+            reason = f"its index is damaged ({type(error).__name__})"
+            raise UnavailableWeightsError(f"OpenModelDB: {reason}", hint=_LATER) from error
 
     def _require_host(self) -> None:
         address = import_module("openmodeldb.client").API_URL
@@ -94,6 +102,14 @@ class Database:
 
 
 _LATER = "check the connection, or get the file in a browser and `srcli weights import` it"
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _package() -> ModuleType:

@@ -21,8 +21,11 @@ from srcli.io.files import insert_bytes
 _KINDS = (b"tEXt", b"zTXt", b"iTXt")
 _LONGEST_KEYWORD = 79
 _MOST_BYTES = 16 << 20  # of all texts of a file, unpacked: what is beyond is left out
+_MOST_WASTE = 4 * _MOST_BYTES  # of what is unpacked, and then no text
+_LEAST_BYTES = 256  # that a text counts: a file of empty ones has millions
+_DEFLATE_MOST = 1032  # no deflate stream unpacks to more than this many times its size
 # What other fields of the metadata hold, and profiles as old programs put them: hexadecimal.
-_NO_COMMENTS = ("XML:com.adobe.xmp", "Raw profile type ")
+_NO_COMMENTS = (b"XML:com.adobe.xmp", b"Raw profile type ")
 _HEADER_END = 33  # the signature and the first chunk, which is 25 bytes long
 
 Text = tuple[str, str]
@@ -30,14 +33,16 @@ Text = tuple[str, str]
 
 def png_texts(file: BinaryIO) -> tuple[Text, ...]:
     """(keyword, text) of each text chunk, before and behind the pixels; damaged ones left out."""
-    found, room = [], _MOST_BYTES
+    found, room, patience = [], _MOST_BYTES, _MOST_WASTE
     for kind, size in _text_chunks(file):
-        if size > room:
+        if size > room or patience <= 0:
             break
-        text = _read(kind, file.read(size), room)
-        if text is not None and not text[0].startswith(_NO_COMMENTS):
-            found.append(text)
-            room -= len(text[1])
+        text, cost = _read(kind, file.read(size), room)
+        if text is None:
+            patience -= cost + _LEAST_BYTES
+            continue
+        found.append(text)
+        room -= cost + _LEAST_BYTES
     return tuple(found)
 
 
@@ -61,10 +66,11 @@ def _at(file: BinaryIO, place: int, count: int) -> bytes:
     return file.read(count)
 
 
-def _read(kind: bytes, data: bytes, most: int) -> Text | None:
+def _read(kind: bytes, data: bytes, most: int) -> tuple[Text | None, int]:
+    """The text, None where it is damaged or no comment; and the bytes that were unpacked."""
     keyword, _, rest = data.partition(b"\0")
-    if not 1 <= len(keyword) <= _LONGEST_KEYWORD:
-        return None
+    if not 1 <= len(keyword) <= _LONGEST_KEYWORD or keyword.startswith(_NO_COMMENTS):
+        return None, 0
     is_deflated, coding = kind == b"zTXt", "latin-1"
     if is_deflated:
         rest = rest[1:]
@@ -73,7 +79,9 @@ def _read(kind: bytes, data: bytes, most: int) -> Text | None:
         _, _, rest = rest[2:].partition(b"\0")
         _, _, rest = rest.partition(b"\0")
     plain = _inflated(rest, most) if is_deflated else rest
-    return None if plain is None else (keyword.decode("latin-1"), plain.decode(coding, "replace"))
+    if plain is None:
+        return None, min(most, len(rest) * _DEFLATE_MOST)
+    return (keyword.decode("latin-1"), plain.decode(coding, "replace")), len(plain)
 
 
 def _inflated(data: bytes, most: int) -> bytes | None:

@@ -29,6 +29,9 @@ _SRGB_TO_XYZ = np.array(
 # A profile nearer to sRGB than this is sRGB. The most common sRGB profile, with its primaries
 # rounded, is one level of 255 away from the standard at pure green.
 _SAME = 2 / 255
+_AXIS = np.linspace(0, 1, 9)
+_MOST_LIGHT = 1e6  # far above any white, far below what overflows once it is multiplied
+_MOST_SAMPLES = 65536  # of a tone curve: one for each value of 16 bits
 
 
 class IccMode(StrEnum):
@@ -73,8 +76,7 @@ class MatrixProfile:
     @property
     def is_srgb(self) -> bool:
         """Whether no colour moves by more than two levels of 255: then nothing is converted."""
-        axis = np.linspace(0, 1, 9)
-        grid = np.stack(np.meshgrid(*[axis] * len(self.curves)), -1).reshape(-1, len(self.curves))
+        grid = np.stack(np.meshgrid(*[_AXIS] * len(self.curves)), -1).reshape(-1, len(self.curves))
         light = np.stack([curve.decode(grid[:, i]) for i, curve in enumerate(self.curves)], -1)
         if self.matrix is not None:
             light = light @ np.array(self.matrix).T
@@ -169,6 +171,8 @@ def _curve(tag: bytes) -> Curve:
         return PowerCurve(g=1.0)
     if count == 1:
         return _power(g=struct.unpack_from(">H", tag, 12)[0] / 256)
+    if count > _MOST_SAMPLES:
+        raise ProfileError("its tone curves are too long")
     samples = struct.unpack_from(f">{count}H", tag, 12)
     return TableCurve(tuple(sample / 65535 for sample in samples))
 
@@ -189,9 +193,16 @@ def _parametric(tag: bytes) -> PowerCurve:
 
 def _power(**numbers: float) -> PowerCurve:
     curve = PowerCurve(**numbers)
-    if curve.g <= 0 or curve.a == 0:
+    with np.errstate(all="ignore"):
+        is_curve = curve.g > 0 and curve.a != 0 and _is_light(curve.decode(_AXIS))
+    if not is_curve:
         raise ProfileError("its tone curves have no way back")
     return curve
+
+
+def _is_light(linear: Floats) -> bool:
+    """Whether these can be linear light: numbers of which a picture in floats can be made."""
+    return bool((np.abs(linear) < _MOST_LIGHT).all())
 
 
 def _apply(image: VipsImage, matrix: tuple[tuple[float, ...], ...] | None) -> VipsImage:

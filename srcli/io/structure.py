@@ -10,6 +10,7 @@ from srcli.io.files import insert_bytes
 
 _JPEG_COMMENT, _JPEG_SCAN = 0xFE, 0xDA
 _JPEG_SEGMENT_BYTES = 65_533
+_MOST_COMMENTS = 10_000  # a file of nothing else has millions
 
 
 def is_animated_png(file: BinaryIO) -> bool:
@@ -58,8 +59,12 @@ def jpeg_comments(file: BinaryIO) -> tuple[str, ...]:
     file.seek(2)
     while len(head := file.read(4)) == 4 and head[0] == 0xFF and head[1] != _JPEG_SCAN:
         size = int.from_bytes(head[2:], "big") - 2
+        if size < 0:  # a length counts its own two bytes
+            break
         if head[1] == _JPEG_COMMENT:
             found.append(file.read(size).rstrip(b"\0").decode("utf-8", "replace"))
+            if len(found) == _MOST_COMMENTS:
+                break
         else:
             file.seek(size, 1)
     return tuple(found)

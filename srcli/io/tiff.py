@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import shutil
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
+
+import numpy as np
 
 # Bytes of a value and of the units in which its byte order is reversed, by field type.
 _KINDS = {
@@ -39,7 +41,7 @@ _KINDS = {
     18: (8, 8),
 }
 ASCII, SHORT, LONG, UNDEFINED, LONG8 = 2, 3, 4, 7, 16
-_MOST_BYTES = 256 << 20  # of one value: more is damage
+_MOST_BYTES = 32 << 20  # of all values of a directory: more is damage
 _FARTHEST = 1 << 62  # that a file can be sought to
 _STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
 
@@ -118,16 +120,26 @@ class Tiff:
         self.file.seek(place)
         self.file.write(struct.pack(self.order + ("Q" if self.is_big else "I"), offset))
 
-    def read(self, offset: int) -> tuple[dict[int, Entry], int]:
-        """The fields of the directory at `offset`, and where its pointer to the next one lies."""
+    def read(
+        self, offset: int, *, wanted: Container[int] | None = None, unwanted: Container[int] = ()
+    ) -> tuple[dict[int, Entry], int]:
+        """The fields of the directory at `offset`, and where its pointer to the next one lies.
+
+        Of fields that are not `wanted`, or are `unwanted`, no value is read.
+        """
         count = self._number("Q" if self.is_big else "H", offset)
         place = offset + (8 if self.is_big else 2)
         size = 20 if self.is_big else 12
         if count > 4096:
             raise TiffError("a directory of too many fields")
-        fields, left = {}, self.file.seek(0, 2)  # all values together are no more than the file
+        # All values together are no more than the file.
+        fields, left = {}, min(self.file.seek(0, 2), _MOST_BYTES)
         for index in range(count):
-            entry = self._entry(place + size * index)
+            at = place + size * index
+            tag = self._number("H", at)
+            if tag in unwanted or (wanted is not None and tag not in wanted):
+                continue
+            entry = self._entry(at)
             if entry is None:
                 continue
             left -= len(entry.data)
@@ -181,8 +193,7 @@ class Tiff:
         unit = _KINDS[entry.kind][1]
         if self.order == "<" or unit == 1:
             return entry.data
-        units = (entry.data[i : i + unit] for i in range(0, len(entry.data), unit))
-        return b"".join(data[::-1] for data in units)
+        return np.frombuffer(entry.data, f"u{unit}").byteswap().tobytes()
 
     def _add(self, data: bytes) -> int:
         offset = self.align()

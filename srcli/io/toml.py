@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,6 +15,9 @@ from pydantic_core import ErrorDetails
 from srcli.errors import ConfigError
 
 Kind = TypeVar("Kind")
+# A key of a hundred parts: each costs the reader of TOML what those before it cost together.
+_LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}""")
+_ENDLESS = "arrays or tables within others without end"
 _UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
 
 
@@ -52,11 +56,13 @@ def parse_toml(text: str, kind: type[Kind], *, source: str, hint: str) -> Kind:
 def read_tables(text: str, *, source: str, hint: str) -> dict[str, Any]:
     """The tables of a text as they stand there. Raises ConfigError where it is no TOML."""
     try:
+        if _LONG_KEY.search(text):
+            raise RecursionError
         return tomllib.loads(text)
     except RecursionError:
-        problem = "arrays within arrays without end"
+        problem = _ENDLESS
     except ValueError as error:  # of TOML, or of a number with thousands of digits
-        problem = str(error)
+        problem = _on_one_line(str(error))
     raise ConfigError(f"{source}: {problem}", hint=hint)
 
 
@@ -69,12 +75,19 @@ def check(values: dict[str, Any], kind: type[Kind], *, source: str, hint: str) -
     )
     try:
         document = wrapper.model_validate_json(json.dumps({"value": values}, default=str))
+    except RecursionError:
+        raise ConfigError(f"{source}: {_ENDLESS}", hint=hint) from None
     except ValidationError as error:
         known = _field_names(wrapper)
         problems = "; ".join(_describe(problem, values, known) for problem in error.errors())
-        raise ConfigError(f"{source}: {problems}", hint=hint) from None
+        raise ConfigError(f"{source}: {_on_one_line(problems)}", hint=hint) from None
     value: Kind = getattr(document, "value")  # noqa: B009 (the field was made at run time)
     return value
+
+
+def _on_one_line(text: str) -> str:
+    """A key may hold any character."""
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 def _describe(problem: ErrorDetails, values: dict[str, Any], known: set[str]) -> str:

@@ -19,9 +19,12 @@ CELL = 256  # px
 GAP = 8
 LINE = 20
 TEXT_PX = 14
+_MOST_PX = 4096
 PAPER, INK = (250, 250, 250), (40, 40, 40)
 COLUMNS = ("low", "before", "now", "target")
 CHUNK = "srcli:rows"
+# What a text of other kinds of values ends in, or of sizes that no row of a sheet has.
+_DAMAGED = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 Levels = npt.NDArray[np.uint8]
 
@@ -69,7 +72,7 @@ def read_sheet(path: Path) -> tuple[SheetRow, ...]:
                 SheetRow(row["title"], *_cut(sheet, number, row["sizes"]))
                 for number, row in enumerate(described)
             )
-    except (OSError, AttributeError, KeyError, ValueError):
+    except (*_DAMAGED, OSError, Image.DecompressionBombError):
         return ()
 
 
@@ -113,6 +116,8 @@ def _shown(height: int, width: int) -> tuple[int, int]:
 
 def _cut(sheet: Image.Image, row: int, sizes: Sequence[tuple[int, int]]) -> list[Image.Image]:
     found = []
+    if len(sizes) != len(COLUMNS) or not 0 < max(map(max, sizes)) <= _MOST_PX:
+        raise ValueError("no sizes of a row")
     for column, (height, width) in enumerate(sizes):
         left, top = _left(column), _top(row)
         right, bottom = _shown(height, width)

@@ -27,6 +27,7 @@ from srcli.services.journal_file import (
     JOURNAL_NAME,
     WORK_NAME,
     Text,
+    has_schema,
     open_database,
     open_read_only,
     partials_of,
@@ -137,7 +138,8 @@ class FolderHome:
 
     def delete(self, output: Address) -> None:
         assert isinstance(output, Path)
-        output.unlink(missing_ok=True)
+        if real_path(output).is_relative_to(self._root):  # a journal may name any file
+            output.unlink(missing_ok=True)
 
     def sweep(self, begun: Iterable[Address]) -> None:
         shutil.rmtree(self._folder / WORK_NAME, ignore_errors=True)
@@ -250,7 +252,13 @@ class StoreHome:
             prefix="srcli-journal-", dir=scratch_place(), ignore_cleanup_errors=True
         )
         database = open_database(Path(self._scratch.name, JOURNAL_NAME), is_index=True)
-        self._log.load(database, compact=not self._is_read_only)
+        try:
+            self._log.load(database, compact=not self._is_read_only)
+            has_schema(database, str(self))  # rows that no run has written
+        except BaseException:
+            database.close()
+            self._scratch.cleanup()
+            raise
         self._sizes = {
             entry.address.key: entry.bytes for entry in stores.listing(self._folder, below=True)
         }

@@ -13,12 +13,16 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
 from srcli.errors import OutputError
 from srcli.io import stores
@@ -32,8 +36,45 @@ KEY = COLUMNS[:3]
 MANY_PARTS = 256
 PART_ROWS = 20_000  # of an object that replaces others
 
+_PART = re.compile(r"[0-9]{10,18}\.jsonl")
+
 # Columns that are not NULL; or {"gone": key}; or a {"fingerprint": ..., "meaning": ...}.
 Row: TypeAlias = dict[str, Any]
+Integer: TypeAlias = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class _Bytes(_Line):
+    base64: str
+
+
+class _Meaning(_Line):
+    fingerprint: str
+    meaning: str
+
+
+class _Gone(_Line):
+    gone: Annotated[list[str | _Bytes], Field(min_length=len(KEY), max_length=len(KEY))]
+
+
+class _Picture(_Line):
+    source: str | _Bytes
+    settings: str
+    model: str
+    bytes: Integer | None = None
+    stamp: str | None = None
+    sha256: str | None = None
+    status: Literal["running", "done", "failed", "stopped"]
+    output: str | _Bytes | None = None
+    output_bytes: Integer | None = None
+    error: str | None = None
+    hint: str | None = None
+    seconds: float | None = None
+    tries: Integer
+    changed: str
 
 
 class Log:
@@ -52,8 +93,9 @@ class Log:
         parts = self._parts()
         database.execute("BEGIN")
         for part in parts:
-            for row in _rows(part):
-                _apply(database, row)
+            with _refusing_damage(part):
+                for line in stores.read(part).splitlines():
+                    _apply(database, _read(line))
         database.execute("COMMIT")
         self._next = int(parts[-1].stem) + 1 if parts else 1
         if compact and len(parts) > MANY_PARTS:
@@ -82,8 +124,8 @@ class Log:
 
     def _parts(self) -> list[Remote]:
         entries = stores.listing(self._folder, below=False)
-        found = (entry.address for entry in entries if entry.address.suffix == ".jsonl")
-        return sorted(found, key=lambda part: part.name)
+        found = (entry.address for entry in entries if _PART.fullmatch(entry.address.name))
+        return sorted(found, key=lambda part: int(part.stem))
 
 
 class Changes:
@@ -144,14 +186,24 @@ def _trigger(event: str, *images: str) -> str:
     return f"CREATE TEMP TRIGGER after_{event} AFTER {event} ON main.pictures BEGIN {notes} END;"
 
 
-def _rows(part: Remote) -> Iterator[Row]:
+@contextmanager
+def _refusing_damage(part: Remote) -> Iterator[None]:
     try:
-        for line in stores.read(part).splitlines():
-            yield json.loads(line)
+        yield
     except ValueError as error:
+        reason = str(error).partition("\n")[0] if isinstance(error, ValidationError) else str(error)
         raise OutputError(
-            f"{part} is damaged: {error}", hint="delete it: what it tells will be done again"
+            f"{part} is damaged: {reason}", hint="delete it: what it tells will be done again"
         ) from None
+
+
+def _read(line: bytes) -> Row:
+    """A line as `append` writes it. Raises ValueError, of pydantic, where it is none."""
+    row: Row = from_json(line)
+    keys = row if isinstance(row, dict) else ()
+    kind = _Meaning if "meaning" in keys else _Gone if "gone" in keys else _Picture
+    kind.model_validate(row)
+    return row
 
 
 def _apply(database: sqlite3.Connection, row: Row) -> None:

@@ -22,6 +22,7 @@ from srcli.io.addresses import Remote
 HEARTBEAT_SECONDS = 10.0
 PATIENCE_SECONDS = 25.0  # without a heartbeat: then its process is taken for dead
 _LOOK_SECONDS = 1.0
+_MOST_PID = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,12 @@ class Holder:
     started: float  # seconds since 1970: a process number alone comes again
     token: str
     beat: int = 0
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether this can be a process: the object may hold anything."""
+        is_number = isinstance(self.pid, int) and 0 <= self.pid < _MOST_PID
+        return is_number and isinstance(self.host, str) and isinstance(self.started, float)
 
     def is_same_run(self, other: Holder | None) -> bool:
         return other is not None and other.token == self.token
@@ -89,13 +96,14 @@ class Lease:
 
 def _read(place: Remote) -> Holder | None:
     try:
-        return Holder(**json.loads(stores.read(place)))
-    except (ValueError, TypeError):  # of another version, or damaged: nobody's
+        holder = Holder(**json.loads(stores.read(place)))
+    except (ValueError, TypeError, RecursionError):  # of another version, or damaged: nobody's
         return None
     except ImageError:
         if stores.entry_at(place) is None:
             return None
         raise
+    return holder if holder.is_possible else None
 
 
 def _is_alive(holder: Holder, place: Remote) -> bool:
@@ -118,7 +126,8 @@ def _started() -> float:
 
 
 def _refused(folder: Remote, holder: Holder) -> OutputError:
+    host = holder.host if holder.host.isprintable() else ascii(holder.host)
     return OutputError(
-        f"another srcli is at work on {folder} (process {holder.pid} on {holder.host})",
+        f"another srcli is at work on {folder} (process {holder.pid} on {host})",
         hint="wait until it is done, or choose another folder with --output",
     )

@@ -9,15 +9,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from srcli.errors import ImageError, SrcliError, UsageError
 from srcli.io.addresses import Address, Remote, address_of, is_remote
 from srcli.services.depot import Depot
 from srcli.services.folder import Found
 
+if TYPE_CHECKING:
+    from pyarrow import Array
+
 SUFFIXES = (".txt", ".parquet")
 COLUMNS = ("address", "url", "path")  # of Parquet: the first of these, or the only one of text
+
+
+_MOST_ENTRIES = 10_000_000
+_LONGEST_BYTES = 1 << 16  # of an address
+_BATCH_ROWS = 1024
 
 
 def is_manifest(address: Address) -> bool:
@@ -58,7 +66,7 @@ def _text(manifest: Address, file: BinaryIO) -> Iterator[str]:
 
 def _parquet(manifest: Address, file: BinaryIO) -> Iterator[str]:
     try:
-        from pyarrow import ArrowException, string, types
+        from pyarrow import ArrowException, types
         from pyarrow.parquet import ParquetFile
     except ImportError:
         raise UsageError(
@@ -66,21 +74,36 @@ def _parquet(manifest: Address, file: BinaryIO) -> Iterator[str]:
             hint="pip install 'srcli[parquet]'",
         ) from None
     try:
-        table = ParquetFile(file)
+        named = ParquetFile(file).schema_arrow
         column = _column(
             manifest,
             [
                 field.name
-                for field in table.schema_arrow
+                for field in named
                 if types.is_string(field.type) or types.is_large_string(field.type)
             ],
         )
-        for batch in table.iter_batches(columns=[column]):
-            yield from (text for text in batch.column(0).cast(string()).to_pylist() if text)
-    except ArrowException as error:
+        # A text that is stored once for many rows is kept once, and no row can make it many.
+        table = ParquetFile(file, read_dictionary=[column])
+        for batch in table.iter_batches(columns=[column], batch_size=_BATCH_ROWS):
+            _check_texts(manifest, batch.column(0))
+            yield from (text for text in batch.column(0).unique().to_pylist() if text)
+    except (ArrowException, UnicodeDecodeError) as error:
+        reason = "".join(each if each.isprintable() else " " for each in str(error))
         raise ImageError(
-            f"{manifest} cannot be read as Parquet: {error}", hint="write the list again"
+            f"{manifest} cannot be read as Parquet: {reason}", hint="write the list again"
         ) from None
+
+
+def _check_texts(manifest: Address, column: Array) -> None:
+    from pyarrow import compute
+
+    texts = getattr(column, "dictionary", column)
+    longest = compute.max(compute.binary_length(texts)).as_py() or 0
+    if longest > _LONGEST_BYTES:
+        raise ImageError(
+            f"{manifest} holds an address of {longest:,} bytes", hint="write the list again"
+        )
 
 
 def _column(manifest: Address, names: list[str]) -> str:
@@ -93,7 +116,16 @@ def _column(manifest: Address, names: list[str]) -> str:
 
 
 def _addresses(manifest: Address, lines: Iterable[str]) -> Iterator[Address]:
+    seen: set[str] = set()
     for number, text in enumerate(lines, 1):
+        if number > _MOST_ENTRIES:
+            raise ImageError(
+                f"{manifest} has more than {_MOST_ENTRIES:,} entries",
+                hint="cut it into several lists",
+            )
+        if text in seen:  # a file that repeats itself packs to nothing
+            continue
+        seen.add(text)
         is_below = not is_remote(text) and not text.startswith("file:")
         try:
             yield _below(manifest, text) if is_below else address_of(text)

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from srcli.io.files import output_errors
+from srcli.services.journal_file import is_text
 from srcli.web.problems import Refusal, bad_request
 
 FIELD = "picture"  # of a form
@@ -55,6 +56,8 @@ async def _form(request: Request, path: Path) -> Fields:
             form = await request.form(max_files=1, max_fields=_FIELDS, max_part_size=_FIELD_BYTES)
     except HTTPException as error:  # how Starlette says what is wrong with a form
         raise bad_request(str(error.detail), hint) from None
+    except UnicodeError:  # of a charset that its fields are not in
+        raise bad_request("the form is not in the charset that it names", hint) from None
     items = form.multi_items()
     try:
         uploads = [(name, value) for name, value in items if not isinstance(value, str)]
@@ -63,7 +66,10 @@ async def _form(request: Request, path: Path) -> Fields:
         await asyncio.to_thread(_copy, uploads[0][1], path)
     finally:
         await form.close()
-    return [(name, value) for name, value in items if isinstance(value, str)]
+    fields = [(name, value) for name, value in items if isinstance(value, str)]
+    if not is_text("".join(map("".join, fields))):  # some charsets make half characters
+        raise bad_request("the form holds what is no text", hint)
+    return fields
 
 
 def _copy(upload: UploadFile, path: Path) -> None:

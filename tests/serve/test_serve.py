@@ -102,6 +102,16 @@ def test_a_form_that_breaks_off_or_a_strange_type_is_refused(ask):
     assert ask("/upscale", b"{}", Content_Type="application/json").status == 415
 
 
+@pytest.mark.parametrize(
+    ("charset", "text"), [("idna", b"xn--" + b"a" * 80), ("unicode_escape", b"\\ud800")]
+)
+def test_a_form_in_a_charset_that_makes_no_text_is_refused(ask, charset, text):
+    head = b'--B\r\nContent-Disposition: form-data; name="'
+    body = head + text + b'"\r\n\r\n2\r\n' + head + b'picture"; filename="a"\r\n\r\nx\r\n--B--\r\n'
+    kind = f"multipart/form-data; boundary=B; charset={charset}"
+    assert ask("/upscale", body, Content_Type=kind).status == 400
+
+
 def test_the_networks_and_the_state_are_told(ask):
     (model,) = json.loads(ask("/models").body)
     assert (model["name"], model["scale"], model["is_default"]) == ("tiny", 4, True)

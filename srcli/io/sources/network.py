@@ -120,6 +120,13 @@ class Hosts:
 
 
 def _first_hop(url: str) -> tuple[str, int]:
+    try:
+        return _hop(url)
+    except ValueError as error:
+        raise SourceError(f"is no address: {error}") from None
+
+
+def _hop(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
     host = parts.hostname or ""
     proxies = urllib.request.getproxies()
@@ -142,7 +149,7 @@ def _connect(host: str, port: int) -> str:
 def _try_all(host: str, port: int, answers: queue.SimpleQueue[str]) -> None:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):
         answers.put("the name is not known")
         return
     reasons: list[str] = []

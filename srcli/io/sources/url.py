@@ -191,12 +191,14 @@ def _require_file(response: HTTPResponse) -> None:
 def _extent(response: HTTPResponse, offset: int) -> tuple[int, int | None]:
     """Where the body begins in the file, and the bytes of the whole file."""
     if response.status == 206:
-        found = re.match(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+        found = re.match(
+            r"bytes ([0-9]{1,18})-[0-9]+/([0-9]{1,18})\b", response.headers.get("Content-Range", "")
+        )
         if not found or int(found[1]) != offset:
             raise SourceError("resumed at another place than was asked for")
         return offset, int(found[2])
     length = response.headers.get("Content-Length")
-    return 0, int(length) if length and length.isdigit() else None
+    return 0, int(length) if length and re.fullmatch("[0-9]{1,18}", length) else None
 
 
 def _size(path: Path) -> int:

@@ -11,13 +11,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+from pydantic_core import from_json
 
 from srcli.io.files import output_errors, replacing
 from srcli.services.training.folder import RunFolder
+
+Record: TypeAlias = dict[str, Any]
 
 REPEATED = {"train", "validation"}  # lines that a run writes anew when it goes on from before them
 
@@ -56,14 +60,11 @@ class MetricsLog:
         """Drop what a run wrote after its checkpoint: those steps are done again."""
         if not self._path.is_file():
             return
-        kept = []
-        for line in self._path.read_text("utf-8").splitlines():
-            try:
-                record = json.loads(line)
-                if record["step"] <= step or record["type"] not in REPEATED:
-                    kept.append(line)
-            except (json.JSONDecodeError, KeyError):  # cut off by a kill
-                continue
+        kept = [
+            line
+            for line, record in _read(self._path)
+            if record["step"] <= step or record["type"] not in REPEATED
+        ]
         with replacing(self._path) as partial:
             partial.write_text("".join(f"{line}\n" for line in kept), "utf-8")
 
@@ -80,13 +81,22 @@ def _tensorboard(folder: Path, from_step: int) -> Any | None:  # noqa: ANN401 (a
     return SummaryWriter(str(folder), purge_step=from_step + 1)
 
 
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """The lines of a journal; none where there is no file. A line cut off by a kill is left out."""
-    records = []
-    if path.is_file():
-        for line in path.read_text("utf-8").splitlines():
-            try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
-    return records
+def read_log(path: Path) -> list[Record]:
+    """The lines of a journal; none where there is no file. A damaged line is left out."""
+    return [record for _, record in _read(path)] if path.is_file() else []
+
+
+def _read(path: Path) -> Iterator[tuple[str, Record]]:
+    """Each line that is whole, and what it says: a kill may cut one off."""
+    for line in path.read_text("utf-8", "replace").splitlines():
+        try:
+            record = from_json(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and _has_place(record):
+            yield line, record
+
+
+def _has_place(record: Record) -> bool:
+    step = record.get("step")
+    return isinstance(record.get("type"), str) and isinstance(step, int) and step >= 0
