@@ -512,7 +512,12 @@ def _run_log() -> bytes:
 
 def _openmodeldb() -> bytes:
     file = {"type": "pth", "size": 9, "sha256": "0" * 64, "urls": ["https://host.example/a.pth"]}
-    page = {"type": "safetensors", "size": 9, "sha256": None, "urls": ["https://mega.nz/a"]}
+    page = {
+        "type": "safetensors",
+        "size": 9,
+        "sha256": None,
+        "urls": [f"https://{srcli.io.openmodeldb.PAGES[2]}/a"],
+    }
     model = {
         **{"name": "A", "author": ["ada"], "architecture": "esrgan", "scale": 4},
         **{"license": "CC0-1.0", "tags": ["photo"], "description": "Fine.", "resources": [file]},

@@ -76,13 +76,13 @@ def files_in(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.png")}
 
 
-def kill_a_worker():
-    """SIGKILL to one of the processes that have a network."""
+def kill_a_worker() -> bool:
+    """SIGKILL to one of the processes that have a network; there may be none at the moment."""
     for process in psutil.process_iter(["cmdline"]):
         if (process.info["cmdline"] or [""])[0].startswith("ray::Fragile"):
             process.kill()
-            return
-    raise AssertionError("no worker is at work")
+            return True
+    return False
 
 
 def how_many(outcomes):
@@ -108,14 +108,14 @@ def test_pictures_workers_and_nodes_die_and_every_good_picture_is_there_once(
     fill(tmp_path / "in")
     (tmp_path / "in/d0/deadly.png").write_bytes(picture())
     node = cluster.list_all_nodes()[-1]
-    outcomes = []
+    outcomes, is_one_killed = [], False
     for outcome in upscale_files(request_for(), [tmp_path / "in"], str(tmp_path / "out")):
         outcomes.append(outcome)
-        if len(outcomes) == 6:
-            kill_a_worker()
+        is_one_killed = is_one_killed or (len(outcomes) >= 6 and kill_a_worker())
         if len(outcomes) == 14:
             cluster.remove_node(node, allow_graceful=False)
     cluster.add_node(**NODE)
+    assert is_one_killed
     assert how_many(outcomes) == {"done": GOOD, "failed": BAD + 1}
     assert capsys.readouterr().out == ""  # which is for results
     (deadly,) = (one.error for one in outcomes if "deadly" in one.source)
