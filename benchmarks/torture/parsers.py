@@ -307,7 +307,8 @@ class Targets:
     def form(self, data: bytes) -> None:
         """A form: its type and a NUL, then its body."""
         kind, _, body = data.partition(b"\0")
-        scope = {"type": "http", "headers": [(b"content-type", b"multipart/form-data;" + kind)]}
+        headers = [(b"content-type", b"multipart/form-data;" + kind)]
+        scope = {"type": "http", "app": None, "headers": headers}  # as in a service: any app
         request = starlette.requests.Request(scope, _received(body))
         _, fields = asyncio.run(srcli.web.intake.receive_picture(request, self.folder))
         srcli.web.parameters.read(srcli.web.parameters.parameters_of(["swift"]), fields)

@@ -2,8 +2,8 @@
 
 A band's tensors come and go a thousand times for each picture. The C library gives freed memory
 back to the system, which hands it out again page by page, each filled with zeros; and what lies in
-pages of 4 KiB is found slower than in pages of 2 MiB. Together they are 6 to 13 % of a stream's
-time (docs/explanation/performance.md).
+pages of 4 KiB is found slower than in pages of 2 MiB. Together they are 7 % of a stream's time in
+fp32 (docs/explanation/performance.md).
 """
 
 from __future__ import annotations

@@ -66,7 +66,8 @@ class PowerCurve:
         power = (_positive(size - self.e) ** (1 / self.g) - self.b) / self.a
         if not self.c:  # below d the curve is flat: everything there was coded as d at most
             return _with_sign(power, linear)
-        threshold = (self.a * self.d + self.b) ** self.g + self.e
+        with np.errstate(over="ignore"):  # nothing is above infinity: then all is linear
+            threshold = float(np.maximum(self.a * self.d + self.b, 0) ** self.g + self.e)
         coded = (size >= threshold).ifthenelse(power, (size - self.f) / self.c)
         return _with_sign(coded, linear)
 

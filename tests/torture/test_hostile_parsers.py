@@ -7,8 +7,10 @@ import struct
 import tracemalloc
 import warnings
 import zlib
+from math import isfinite
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from test_damaged_metadata import curve_of, profile
 
@@ -16,6 +18,7 @@ from srcli.errors import ConfigError, ImageError, OutputError, UsageError
 from srcli.io import png_text, stores
 from srcli.io.addresses import Remote, address_of
 from srcli.io.claims import check_tiff
+from srcli.io.curves import PowerCurve
 from srcli.io.exif import exif_of_tiff
 from srcli.io.png_text import png_texts
 from srcli.io.profiles import ProfileError, read_profile
@@ -24,6 +27,7 @@ from srcli.io.sources.network import Hosts, SourceError
 from srcli.io.structure import jpeg_comments
 from srcli.io.tiff import Entry, Tiff
 from srcli.io.toml import parse_toml
+from srcli.io.vips import from_numpy
 from srcli.reports.progress import CHUNK, read_sheet
 from srcli.services.fingerprint import Settings
 from srcli.services.journal import JOURNAL_NAME, Journal, results_in
@@ -126,6 +130,21 @@ def test_a_tone_curve_of_no_use_is_refused_in_silence(curve):
     with warnings.catch_warnings(), pytest.raises(ProfileError):
         warnings.simplefilter("error")
         read_profile(profile(curve), 3)
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        pytest.param(PowerCurve(g=2.4, a=167, b=-3584, c=0.077, d=0.04), id="below zero"),
+        pytest.param(PowerCurve(g=100, c=1, d=30_000), id="beyond any number"),
+    ],
+)
+def test_a_tone_curve_whose_pieces_do_not_meet_is_used_both_ways_in_silence(curve):
+    """(a d + b)^g, where the pieces should meet, is no real number, or infinite."""
+    coded = from_numpy(np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert isfinite(curve.encode_image(curve.decode_image(coded)).avg())
 
 
 @pytest.mark.parametrize("length", ["\u00b2", "9" * 5000, "-1", ""])
