@@ -119,7 +119,9 @@ def test_pictures_workers_and_nodes_die_and_every_good_picture_is_there_once(
     assert how_many(outcomes) == {"done": GOOD, "failed": BAD + 1}
     assert capsys.readouterr().out == ""  # which is for results
     (deadly,) = (one.error for one in outcomes if "deadly" in one.source)
-    assert isinstance(deadly, ImageError) and "killed its worker 2 times" in str(deadly)
+    assert isinstance(deadly, ImageError) and "killed 2 workers that had nothing else" in str(
+        deadly
+    )
     (tmp_path / "in/d0/deadly.png").unlink()
     list(upscale_files(request_for(None), [tmp_path / "in"], str(tmp_path / "here")))
     assert files_in(tmp_path / "out") == files_in(tmp_path / "here")

@@ -15,6 +15,7 @@ from srcli.errors import BadWeightsError, ImageError, ResourceError, UsageError 
 from srcli.services.cluster import connect  # noqa: E402
 from srcli.services.cluster.connect import shape_of  # noqa: E402
 from srcli.services.cluster.crew import Crew, Hand, LostError  # noqa: E402
+from srcli.services.cluster.line import Suspicion  # noqa: E402
 from srcli.services.cluster.options import ClusterOptions  # noqa: E402
 from srcli.services.cluster.weights import load_recipe, obtain_recipe  # noqa: E402
 from srcli.services.cluster.worker import Order, Worker  # noqa: E402
@@ -111,6 +112,25 @@ def test_a_lost_worker_is_lent_no_more():
     with pytest.raises(LostError), made.lent():
         raise LostError("it died", is_of_node=False)
     assert made.hands == []
+
+
+@pytest.mark.parametrize(
+    ("fates", "has_failed"),
+    [
+        pytest.param(["worker", "worker"], False, id="beside others, then alone: bad luck"),
+        pytest.param(["worker", "worker", "node", "node"], False, id="machines count for nothing"),
+        pytest.param(["node", "worker", "worker", "worker"], True, id="twice alone"),
+        pytest.param(["node"] * 9, False, id="nine machines"),
+        pytest.param(["node"] * 10, True, id="ten machines"),
+    ],
+)
+def test_a_picture_is_to_blame_when_two_workers_died_that_had_nothing_else(fates, has_failed):
+    suspicion = Suspicion()
+    for fate in fates:
+        assert not suspicion.is_enough
+        suspicion.add(LostError("it died", is_of_node=fate == "node"))
+    assert suspicion.is_enough == has_failed
+    assert "photo.png" in str(suspicion.verdict("photo.png", LostError("", is_of_node=False)))
 
 
 def test_who_waits_for_a_crew_that_ended_is_told():

@@ -7,12 +7,14 @@ Objects of a store go straight between the store and the worker. Files of this m
 lies in this process's memory, travel through Ray's object store: a worker cannot reach them.
 
 A worker that dies takes several pictures with it, and one of them may be the reason. Each is tried
-again alone on a worker. One that kills that worker too has failed.
+again alone on a worker. That one may die of something else: a picture has failed when it was alone
+on two workers that died.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -36,8 +38,39 @@ from srcli.services.stop import Stop, StoppedError
 from srcli.services.targets import Place, check_place, make_folder
 from srcli.services.tasks import Task
 
-MOST_KILLS = 2  # of workers by one picture
+MOST_KILLS = 2  # of workers by one picture alone
 MOST_LOSSES = 10  # of workers and machines around one picture
+
+
+@dataclass(slots=True)
+class Suspicion:
+    """How many workers one picture has lost, and how far it is to blame."""
+
+    losses: int = 0
+    kills: int = 0
+    is_suspect: bool = False  # from now on it is tried alone
+
+    def add(self, lost: LostError) -> None:
+        """One more; the machine's death is not held against the picture."""
+        self.losses += 1
+        if not lost.is_of_node:
+            self.kills += self.is_suspect
+            self.is_suspect = True
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether the picture has failed."""
+        return self.kills >= MOST_KILLS or self.losses >= MOST_LOSSES
+
+    def verdict(self, name: str, lost: LostError) -> ImageError:
+        """What to say of the picture of that name, after its last loss."""
+        reason = next((line for line in str(lost).splitlines() if line.strip()), "no reason given")
+        alone = f"killed {self.kills} workers that had nothing else"
+        what = alone if self.kills >= MOST_KILLS else f"lost {self.losses} workers"
+        return ImageError(
+            f"{name} {what}: {reason.strip()}",
+            hint="do it alone on this machine, without --engine ray, to see what it does",
+        )
 
 
 class ClusterLine:
@@ -80,17 +113,16 @@ class ClusterLine:
         if self._clerk.is_done(case):
             return False
         data = self._carried(case)
-        kills = losses = 0
+        suspicion = Suspicion()
         while True:
             self._clerk.go_on_or_stop()
             try:
-                with self._crew.lent(alone=kills > 0) as hand:
+                with self._crew.lent(alone=suspicion.is_suspect) as hand:
                     return self._do_with(hand, case, data)
             except LostError as lost:
-                kills += not lost.is_of_node
-                losses += 1
-                if kills >= MOST_KILLS or losses >= MOST_LOSSES:
-                    raise _deadly(case, kills, losses, lost) from None
+                suspicion.add(lost)
+                if suspicion.is_enough:
+                    raise suspicion.verdict(case.task.name, lost) from None
 
     def _do_with(self, hand: Hand, case: Case, data: object) -> bool:
         number = next(self._numbers)
@@ -176,12 +208,3 @@ def _unless_failed(value: Any) -> Any:
     if isinstance(value, SrcliError):
         raise value
     return value
-
-
-def _deadly(case: Case, kills: int, losses: int, lost: LostError) -> SrcliError:
-    reason = next((line for line in str(lost).splitlines() if line.strip()), "no reason given")
-    what = f"killed its worker {kills} times" if kills >= MOST_KILLS else f"lost {losses} workers"
-    return ImageError(
-        f"{case.task.name} {what}: {reason.strip()}",
-        hint="do it alone on this machine, without --engine ray, to see what it does",
-    )
