@@ -260,11 +260,12 @@ def results_in(folder: Address) -> frozenset[Address]:
     try:
         database = home.open(Lock())
         try:
-            # Of another schema nothing is asked: a view can count for ever.
+            # Of another schema nothing is asked: a view can count for ever. What a damaged index
+            # says was not looked at, as the rows were.
             outputs = (
                 has_schema(database, str(home))
                 and database.execute(
-                    "SELECT output FROM pictures WHERE output IS NOT NULL"
+                    "SELECT output FROM pictures NOT INDEXED WHERE output IS NOT NULL"
                 ).fetchall()
             )
         finally:

@@ -102,8 +102,10 @@ class Rows:
 
     def begun(self) -> list[Address]:
         """The outputs of all rows that say `running`."""
+        # By the rows, which were looked at; an index may be damaged.
         found = self._database.execute(
-            "SELECT output FROM pictures WHERE status = 'running' AND output IS NOT NULL"
+            "SELECT output FROM pictures NOT INDEXED"
+            " WHERE status = 'running' AND output IS NOT NULL"
         )
         return [self._home.outside(output) for (output,) in found]
 

@@ -7,6 +7,7 @@ import struct
 import tracemalloc
 import warnings
 import zlib
+from contextlib import closing
 from math import isfinite
 from types import SimpleNamespace
 
@@ -214,6 +215,22 @@ def test_a_view_in_place_of_a_journal_is_not_asked(tmp_path):
         database.execute("CREATE VIEW pictures AS SELECT 'a.png' AS output")  # it may never end
         database.execute("PRAGMA user_version = 1")
     database.close()
+    assert results_in(tmp_path) == frozenset()
+
+
+def test_a_damaged_index_of_a_journal_is_not_asked(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"picture")
+    with Journal(tmp_path, SETTINGS, "model") as journal:
+        journal.begin(tmp_path / "a.png", tmp_path / "a_x2.png", overwrite=False)
+    with closing(sqlite3.connect(tmp_path / JOURNAL_NAME)) as database, database:
+        database.execute("PRAGMA writable_schema = ON")
+        database.execute("CREATE TEMP TABLE kept AS SELECT * FROM sqlite_master WHERE type='index'")
+        database.execute("DELETE FROM sqlite_master WHERE name = 'pictures_by_output'")
+        database.execute("PRAGMA writable_schema = RESET")
+        database.execute("UPDATE pictures SET output = NULL")
+        database.execute("PRAGMA writable_schema = ON")
+        back = "SELECT * FROM kept WHERE name = 'pictures_by_output'"
+        database.execute(f"INSERT INTO sqlite_master {back}")
     assert results_in(tmp_path) == frozenset()
 
 
