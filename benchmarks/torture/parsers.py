@@ -499,8 +499,10 @@ def _store_journal() -> list[bytes]:
 
 
 def _run_log() -> bytes:
+    words = {name: "a" for name in ("network", "base", "device", "precision", "time", "software")}
+    counts = dict.fromkeys(("steps", "batch", "patch_px", "parts", "training", "validation"), 2)
     lines = [
-        {"type": "begin", "step": 0, "network": "swift", "losses": ["pixel"], "steps": 300},
+        {"type": "begin", "step": 0, "losses": ["pixel"], **words, **counts},
         {"type": "bicubic", "step": 0, "psnr": 30.1, "ssim": 0.9},
         {"type": "validation", "step": 0, "psnr": 27.1, "ssim": 0.8, "lpips": None},
         {"type": "train", "step": 50, "loss/pixel": 0.02, "rate": 1e-4, "seconds": 4.0},

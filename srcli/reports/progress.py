@@ -116,7 +116,8 @@ def _shown(height: int, width: int) -> tuple[int, int]:
 
 def _cut(sheet: Image.Image, row: int, sizes: Sequence[tuple[int, int]]) -> list[Image.Image]:
     found = []
-    if len(sizes) != len(COLUMNS) or not 0 < max(map(max, sizes)) <= _MOST_PX:
+    are_possible = all(0 < side <= _MOST_PX for size in sizes for side in size)
+    if len(sizes) != len(COLUMNS) or not are_possible:
         raise ValueError("no sizes of a row")
     for column, (height, width) in enumerate(sizes):
         left, top = _left(column), _top(row)

@@ -156,10 +156,18 @@ def test_a_length_that_is_no_number_is_none(length):
 
 @pytest.mark.parametrize(
     "line",
-    ["[" * 100_000, "5", '{"step": 1}', '{"type": [], "step": 1}', '{"type": "a", "step": "1"}'],
+    [
+        *("[" * 100_000, "5", '{"step": 1}', '{"type": [], "step": 1}'),
+        '{"type": "train", "step": "1", "seconds": 1.0}',
+        '{"type": "train", "step": 1, "seconds": 1e999}',
+        '{"type": "train", "step": 1, "seconds": 1.0, "loss/pixel": "low"}',
+        '{"type": "begin", "step": 0, "network": "swift", "losses": ["pixel"], "steps": 300}',
+        '{"type": "end", "step": 1, "state": "elsewhere", "seconds": 1.0}',
+        '{"type": "warning", "step": 1, "text": 5}',
+    ],
 )
 def test_a_damaged_line_of_a_run_is_left_out(tmp_path, line):
-    whole = '{"type": "train", "step": 50}'
+    whole = '{"type": "train", "step": 50, "seconds": 4.0, "loss/pixel": null}'
     (tmp_path / "metrics.jsonl").write_bytes(f"{line}\n{whole}\n".encode() + b"\xff\n")
     assert read_log(tmp_path / "metrics.jsonl") == [json.loads(whole)]
 
@@ -171,7 +179,7 @@ def test_a_damaged_line_of_a_run_is_left_out(tmp_path, line):
         "5",
         "[5]",
         '[{"title": "a", "sizes": 5}]',
-        '[{"title": "a", "sizes": [[0, 0], [0, 0], [0, 0], [0, 0]]}]',
+        '[{"title": "a", "sizes": [[9, 9], [0, -8], [9, 9], [9, 9]]}]',
         '[{"title": "a", "sizes": [[9, 9], [9, 9], [9, 9], [90000, 90000]]}]',
     ],
 )

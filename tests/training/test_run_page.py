@@ -1,6 +1,7 @@
 """report.html: there from the first validation on, whole, final at the end; made again at will."""
 
 import json
+from math import inf
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from srcli.errors import DiskFullError, UsageError
 from srcli.reports.progress import ProgressRow, read_sheet, save_sheet
 from srcli.services.stop import Stop
 from srcli.services.training import page
+from srcli.services.training.folder import RunFolder
 from srcli.services.training.log import MetricsLog, read_log
 from srcli.services.training.observer import TrainingObserver
 from srcli.services.training.request import finetune
@@ -95,6 +97,17 @@ def test_the_command_makes_the_page_again(photos, tiny_weights, tmp_path, capsys
         main(["report", str(tmp_path / "run")])
     assert (ended.value.code, capsys.readouterr().out.strip()) == (0, str(written))
     assert {**data_of(written), "written": first["written"]} == first
+
+
+def test_a_score_without_bounds_and_a_damaged_file_of_settings_do_not_cost_the_page(tmp_path):
+    folder = RunFolder(tmp_path)
+    log = MetricsLog(folder, tensorboard=False, from_step=0)
+    log.tell("bicubic", 0, {"psnr": inf, "ssim": 1.0})  # of a flat picture
+    log.write("validation", 0, {"psnr": inf, "ssim": 1.0})
+    folder.config.write_bytes(b"# \xff")
+    page.report_runs([tmp_path])
+    (run,) = data_of(folder.page)["runs"]
+    assert (run["bicubic"], run["curves"]["validation"]["psnr"]) == ({"ssim": 1.0}, [[0, None]])
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):

@@ -14,14 +14,70 @@ import json
 from collections.abc import Iterator, Mapping
 from math import isfinite
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, TypeAdapter
 from pydantic_core import from_json
 
 from srcli.io.files import output_errors, replacing
 from srcli.services.training.folder import RunFolder
 
 Record: TypeAlias = dict[str, Any]
+
+Number: TypeAlias = float | None  # none where it was not finite
+
+
+class _Line(BaseModel):
+    """What every line has; a later srcli may add to it."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+    step: NonNegativeInt
+
+
+class _Begin(_Line):
+    type: Literal["begin"]
+    network: str
+    base: str
+    losses: list[str]
+    device: str
+    precision: str
+    steps: int
+    batch: int
+    patch_px: int
+    parts: int
+    training: int
+    validation: int
+    time: str
+    software: str
+
+
+class _Scores(_Line):
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Number]
+    type: Literal["bicubic", "validation"]
+
+
+class _Train(_Line):
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Number]
+    type: Literal["train"]
+    seconds: float
+
+
+class _Remark(_Line):
+    type: Literal["warning", "note"]
+    text: str
+
+
+class _End(_Line):
+    type: Literal["end"]
+    state: Literal["done", "stopped", "failed"]
+    seconds: float
+
+
+_LINE: TypeAdapter[_Line] = TypeAdapter(
+    Annotated[_Begin | _Scores | _Train | _Remark | _End, Field(discriminator="type")]
+)
 
 REPEATED = {"train", "validation"}  # lines that a run writes anew when it goes on from before them
 
@@ -41,8 +97,7 @@ class MetricsLog:
 
     def write(self, kind: str, step: int, numbers: Mapping[str, float]) -> None:
         """Add a line: {"type": kind, "step": step, ...}."""
-        known = {name: value if isfinite(value) else None for name, value in numbers.items()}
-        self._append({"type": kind, "step": step, **known})
+        self._append({"type": kind, "step": step, **numbers})
         if self._board is not None:
             for name, value in numbers.items():
                 self._board.add_scalar(f"{kind}/{name}", value, step)
@@ -69,8 +124,14 @@ class MetricsLog:
             partial.write_text("".join(f"{line}\n" for line in kept), "utf-8")
 
     def _append(self, record: Mapping[str, object]) -> None:
+        known = {name: None if _is_beyond(value) else value for name, value in record.items()}
         with output_errors(self._path), self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+            file.write(json.dumps(known, allow_nan=False) + "\n")
+
+
+def _is_beyond(value: object) -> bool:
+    """JSON has no word for it: the PSNR of a picture that is restored exactly."""
+    return isinstance(value, float) and not isfinite(value)
 
 
 def _tensorboard(folder: Path, from_step: int) -> Any | None:  # noqa: ANN401 (an optional package)
@@ -90,13 +151,8 @@ def _read(path: Path) -> Iterator[tuple[str, Record]]:
     """Each line that is whole, and what it says: a kill may cut one off."""
     for line in path.read_text("utf-8", "replace").splitlines():
         try:
-            record = from_json(line)
-        except ValueError:
+            record: Record = from_json(line)
+            _LINE.validate_python(record)
+        except ValueError:  # which pydantic's ValidationError is, too
             continue
-        if isinstance(record, dict) and _has_place(record):
-            yield line, record
-
-
-def _has_place(record: Record) -> bool:
-    step = record.get("step")
-    return isinstance(record.get("type"), str) and isinstance(step, int) and step >= 0
+        yield line, record

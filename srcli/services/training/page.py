@@ -64,7 +64,7 @@ class RunPage:
             warnings=_remarks(by_type["warning"]),
             notes=_remarks(by_type["note"]),
             facts=_facts(begin),
-            config=folder.config.read_text("utf-8") if folder.config.is_file() else "",
+            config=folder.config.read_text("utf-8", "replace") if folder.config.is_file() else "",
         )
 
     def _drawn(self, step: int, path: Path) -> Samples:
