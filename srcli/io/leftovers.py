@@ -6,7 +6,8 @@ that ends. A process number would not do: it comes again, and means nothing in a
     .name.0123abcd.partial.png   a file on its way, locked itself
     .srcli-0123abcd/lock         a folder on its way, locked by this file in it
 
-Where the system has no such locks nothing is taken for left over.
+Where the system has no such locks nothing is taken for left over, and nothing is held open: Windows
+renames and removes no file that is.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 if sys.platform != "win32":
@@ -48,12 +49,12 @@ def held_partial(target: Path) -> Iterator[Path]:
     def new() -> Path:
         return target.with_name(f".{stem}.{secrets.token_hex(4)}.partial{target.suffix}")
 
-    partial, descriptor = _created(new, target)
-    try:
-        yield partial
-    finally:
-        partial.unlink(missing_ok=True)
-        os.close(descriptor)
+    partial, held = _created(new, target)
+    with held:
+        try:
+            yield partial
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -74,20 +75,20 @@ def held_folder(parent: Path) -> Iterator[Path]:
         return made[-1] / _LOCK
 
     try:
-        lock, descriptor = _created(new, parent)
+        lock, held = _created(new, parent)
     except OSError:  # the disk may have had room for the folder, and none for the lock
         for folder in made:
             shutil.rmtree(folder, ignore_errors=True)
         raise
-    try:
-        yield lock.parent
-    finally:
-        shutil.rmtree(lock.parent, ignore_errors=True)
-        os.close(descriptor)
+    with held:
+        try:
+            yield lock.parent
+        finally:
+            shutil.rmtree(lock.parent, ignore_errors=True)
 
 
-def _created(new: Callable[[], Path], what_for: Path) -> tuple[Path, int]:
-    """A new file, locked where that can be. Raises OSError about `what_for`."""
+def _created(new: Callable[[], Path], what_for: Path) -> tuple[Path, ExitStack]:
+    """A new file, and what holds its lock if there can be one. Raises OSError about `what_for`."""
     for _ in range(_TRIES):
         try:
             path = new()
@@ -97,9 +98,13 @@ def _created(new: Callable[[], Path], what_for: Path) -> tuple[Path, int]:
             if isinstance(error, FileNotFoundError) and what_for.is_dir():
                 continue  # somebody swept the folder away before it could be locked
             raise failure from error
-        if _is_ours(descriptor) is not False and os.fstat(descriptor).st_nlink:
-            return path, descriptor
-        os.close(descriptor)
+        with ExitStack() as held:
+            held.callback(os.close, descriptor)
+            is_ours = _is_ours(descriptor)
+            if is_ours is None:
+                return path, ExitStack()
+            if is_ours and os.fstat(descriptor).st_nlink:
+                return path, held.pop_all()
     raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(what_for))
 
 

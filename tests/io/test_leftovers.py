@@ -1,5 +1,6 @@
 """What killed processes leave is removed by the next one, and what is still in use is not."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -12,6 +13,9 @@ from srcli.io import leftovers
 from srcli.io.files import replacing, scratch
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="nothing is locked there")
+by_descriptors = pytest.mark.skipif(
+    not Path("/proc/self/fd").is_dir(), reason="Linux tells what is open"
+)
 
 DESCRIPTORS = Path("/proc/self/fd")
 KILLED = """
@@ -87,10 +91,28 @@ def test_a_folder_whose_process_was_killed_while_it_made_or_removed_it_goes_too(
     assert not names(tmp_path)
 
 
-@pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="Linux tells")
+@by_descriptors
 def test_no_descriptor_stays_open(tmp_path):
     before = len(list(DESCRIPTORS.iterdir()))
     for _ in range(3):
         with replacing(tmp_path / "a.png") as partial, scratch(tmp_path):
             partial.write_bytes(b"whole")
     assert len(list(DESCRIPTORS.iterdir())) == before
+
+
+@by_descriptors
+@pytest.mark.parametrize("why", ["Windows", "a file system without locks"])
+def test_where_nothing_can_be_locked_nothing_is_held_open(tmp_path, monkeypatch, why):
+    """Windows renames and removes no file that somebody has open, not even who opened it."""
+    if why == "Windows":
+        monkeypatch.setattr(leftovers.sys, "platform", "win32")
+    else:
+        monkeypatch.setattr(leftovers.fcntl, "flock", refused)
+    with replacing(tmp_path / "a.png"), scratch(tmp_path) as folder:
+        open_files = {os.path.realpath(link) for link in DESCRIPTORS.iterdir()}
+        assert not [path for path in open_files if path.startswith(str(tmp_path))]
+    assert (tmp_path / "a.png").is_file() and not folder.exists()
+
+
+def refused(*_):
+    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
