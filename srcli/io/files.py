@@ -233,12 +233,11 @@ def _led_to(path: Path) -> Path:
         return path
     try:
         return path.resolve(strict=True)
-    except FileNotFoundError:  # there will be a file then
-        return path.resolve()
-    except (OSError, RuntimeError):  # Python before 3.13 has a RuntimeError of its own for circles
-        raise OutputError(
-            f"{path} is a link that leads in circles", hint="remove it, or name another output file"
-        ) from None
+    except (OSError, RuntimeError) as error:  # Python before 3.13 has its own for circles
+        if isinstance(error, OSError) and error.errno != errno.ELOOP:
+            return path.resolve()  # there is no file yet, or whoever writes is told why not
+        message = f"{path} is a link that leads in circles"
+        raise OutputError(message, hint="remove it, or name another output file") from None
 
 
 def _flush(partial: Path) -> None:
