@@ -34,7 +34,7 @@ class SaveOptions:
     iptc: bytes | None = None  # the same
     comment: str | None = None  # the same
     texts: tuple[tuple[str, str], ...] = ()  # of a PNG, with their keywords
-    is_lossless: bool = False  # the source was: WebP, AVIF
+    is_lossless: bool = False  # a WebP was, and becomes one
 
 
 def save(pages: Sequence[VipsImage], path: Path, kind: PictureFormat, options: SaveOptions) -> None:
@@ -104,18 +104,21 @@ def _save_png(pages: Sequence[VipsImage], path: Path, options: SaveOptions) -> N
 def _save_tiff(pages: Sequence[VipsImage], path: Path, options: SaveOptions) -> None:
     is_big = sum(map(_sample_bytes, pages)) > _BIG_TIFF_BYTES
     _save_tiff_page(pages[0], path, is_big)
-    with path.open("r+b") as file, scratch(path.parent) as folder:
+    with path.open("r+b") as file:
         tiff = Tiff.opened(file)
         last = add_to_tiff(options.exif or Exif(), options.iptc, tiff)
-        for later in _later_pages(pages, folder, is_big):
+        for later in _later_pages(pages[1:], path.parent, is_big):
             last = append_page(tiff, last, later)
 
 
-def _later_pages(pages: Sequence[VipsImage], folder: Path, is_big: bool) -> Iterator[Path]:
-    for page in pages[1:]:
-        path = folder / "page.tif"
-        _save_tiff_page(page, path, is_big)
-        yield path
+def _later_pages(pages: Sequence[VipsImage], place: Path, is_big: bool) -> Iterator[Path]:
+    if not pages:  # most have no more, and a folder on the way costs a look at all that is there
+        return
+    with scratch(place) as folder:
+        for page in pages:
+            path = folder / "page.tif"
+            _save_tiff_page(page, path, is_big)
+            yield path
 
 
 def _save_tiff_page(page: VipsImage, path: Path, is_big: bool) -> None:

@@ -9,6 +9,7 @@ from picture_tools import enlarge, noise, smooth
 from PIL import Image
 
 from srcli.errors import ImageError
+from srcli.io import leftovers
 from srcli.io.formats import PictureFormat
 from srcli.io.pictures import open_picture
 
@@ -125,6 +126,12 @@ def test_pages_of_any_size_depth_and_kind_stay_what_they_are(tmp_path):
             colours = slice(0, 3) if len(shape) == 3 else slice(None)
             difference = (page.asarray().astype(int) - expected)[..., colours]
             assert np.abs(difference * (visible if len(shape) == 3 else 1)).max() <= 1
+
+
+def test_a_tiff_of_one_page_costs_no_look_at_the_whole_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(leftovers, "_dead_partials", {tmp_path: {}})  # which is remembered
+    monkeypatch.setattr(leftovers, "_listed", lambda folder: pytest.fail(f"{folder} is listed"))
+    enlarge(pages_of([((8, 9, 3), np.uint8)]), tmp_path / "page.tif")
 
 
 def test_pages_into_one_picture_are_announced():
