@@ -20,6 +20,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 if sys.platform != "win32":
@@ -31,8 +32,7 @@ _PARTIAL = re.compile(r"\.(.*)\.[0-9a-f]{8}\.partial(|\..*)", re.DOTALL)
 _FOLDER = re.compile(r"\.srcli-[0-9a-f]{8}")
 _LOCK = "lock"
 
-# Looked for once in a folder: a run of a hundred thousand pictures shall not list it for each.
-_dead_partials: dict[Path, dict[tuple[str, str], list[Path]]] = {}
+_REMEMBERED_FOLDERS = 256  # a server makes one for each picture
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def held_partial(target: Path) -> Iterator[Path]:
     Raises OSError about `target` where the folder refuses.
     """
     stem = target.stem[:_STEM_CHARACTERS]
-    for path in _partials_in(target.parent).pop((stem, target.suffix), []):
+    for path in _partials_in(target.parent.absolute()).pop((stem, target.suffix), []):
         _remove_if_dead(path, path.unlink)
 
     def new() -> Path:
@@ -121,15 +121,17 @@ def _is_ours(descriptor: int) -> bool | None:
     return True
 
 
+@lru_cache(maxsize=_REMEMBERED_FOLDERS)
 def _partials_in(folder: Path) -> dict[tuple[str, str], list[Path]]:
-    """What looks like a file on its way, by stem and suffix of what it was to become."""
-    folder = folder.absolute()
-    if folder not in _dead_partials:
-        found = _dead_partials[folder] = {}
-        for path in _listed(folder):
-            if match := _PARTIAL.fullmatch(path.name):
-                found.setdefault((match[1], match[2]), []).append(path)
-    return _dead_partials[folder]
+    """What looks like a file on its way, by stem and suffix of what it was to become.
+
+    Looked for once: a run of a hundred thousand pictures shall not list the folder for each.
+    """
+    found: dict[tuple[str, str], list[Path]] = {}
+    for path in _listed(folder):
+        if match := _PARTIAL.fullmatch(path.name):
+            found.setdefault((match[1], match[2]), []).append(path)
+    return found
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -30,9 +30,9 @@ with replacing(Path("a.png")) as partial, scratch(Path.cwd()) as folder:
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(tmp_path):
     """A folder in which a process was killed while it wrote a.png."""
-    monkeypatch.setattr(leftovers, "_dead_partials", {})  # as in a new process
+    leftovers._partials_in.cache_clear()  # as in a new process
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     killed = subprocess.run(
         [sys.executable, "-c", KILLED], cwd=tmp_path, env=environment, check=False
@@ -63,10 +63,10 @@ def test_who_needs_a_folder_on_the_way_removes_those_of_killed_processes(place):
     assert not any(name.startswith(".srcli-") for name in names(place))
 
 
-def test_what_is_being_written_is_left_alone(tmp_path, monkeypatch):
+def test_what_is_being_written_is_left_alone(tmp_path):
     with replacing(tmp_path / "a.png") as ours, scratch(tmp_path) as folder:
         ours.write_bytes(b"ours")
-        monkeypatch.setattr(leftovers, "_dead_partials", {})  # another process looks
+        leftovers._partials_in.cache_clear()  # another process looks
         with replacing(tmp_path / "a.png") as theirs, scratch(tmp_path):
             theirs.write_bytes(b"theirs")
         assert ours.read_bytes() == b"ours" and folder.is_dir()
@@ -80,6 +80,15 @@ def test_a_folder_is_listed_once_however_many_files_are_written(tmp_path, monkey
         with replacing(tmp_path / f"{number}.png") as partial:
             partial.write_bytes(b"whole")
     assert len(listed) == 1
+
+
+def test_a_server_that_makes_a_folder_for_each_picture_does_not_remember_them_all(tmp_path):
+    before = leftovers._partials_in.cache_info().currsize
+    for number in range(300):
+        (tmp_path / f"{number}").mkdir()
+        with replacing(tmp_path / f"{number}/a.png"):
+            pass
+    assert leftovers._partials_in.cache_info().currsize <= max(before, 256)
 
 
 def test_a_folder_whose_process_was_killed_while_it_made_or_removed_it_goes_too(tmp_path):

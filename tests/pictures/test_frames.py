@@ -129,7 +129,7 @@ def test_pages_of_any_size_depth_and_kind_stay_what_they_are(tmp_path):
 
 
 def test_a_tiff_of_one_page_costs_no_look_at_the_whole_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(leftovers, "_dead_partials", {tmp_path: {}})  # which is remembered
+    leftovers._partials_in(tmp_path)  # which is remembered
     monkeypatch.setattr(leftovers, "_listed", lambda folder: pytest.fail(f"{folder} is listed"))
     enlarge(pages_of([((8, 9, 3), np.uint8)]), tmp_path / "page.tif")
 
