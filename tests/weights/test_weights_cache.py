@@ -210,5 +210,8 @@ def test_a_file_system_without_locks_is_said_to_have_none(tmp_path, monkeypatch)
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr("fcntl.flock", refused)
-    with pytest.raises(OutputError, match="has no locks"), Cache(tmp_path).locked("tiny"):
+    with (
+        pytest.raises(OutputError, match="has no locks"),
+        Cache(tmp_path).locked("a", is_patient=False),
+    ):
         pass
