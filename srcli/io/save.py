@@ -22,6 +22,10 @@ _FULL_CHROMA = 90  # from this quality on, colour is stored at full resolution
 _LOSSLESS = 100
 _BIG_TIFF_BYTES = 3_900_000_000  # of samples, from which a TIFF gets 64-bit offsets
 _TILE_PX = 256
+# What these hold of a frame's time, in milliseconds; longer ones become the longest. Of loops both
+# count 16 bits.
+_GIF_DELAY, _WEBP_DELAY = 655_350, (1 << 24) - 1
+_MOST_LOOPS = (1 << 16) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +50,9 @@ def save(pages: Sequence[VipsImage], path: Path, kind: PictureFormat, options: S
         case PictureFormat.JPEG:
             _save_jpeg(pages[0], path, options)
         case PictureFormat.WEBP:
-            _save_webp(_strip(pages, options.animation), name, options)
+            _save_webp(_strip(pages, options.animation, _WEBP_DELAY), name, options)
         case PictureFormat.GIF:
-            _strip(pages, options.animation).gifsave(name, keep="all")
+            _strip(pages, options.animation, _GIF_DELAY).gifsave(name, keep="all")
         case PictureFormat.AVIF:
             _save_avif(pages, path, options)
         case PictureFormat.BMP | PictureFormat.HEIC:
@@ -139,7 +143,9 @@ def _sample_bytes(page: VipsImage) -> int:
     return int(page.width * page.height * page.bands * sizes[page.format])
 
 
-def _strip(pages: Sequence[VipsImage], animation: Animation | None) -> VipsImage:
+def _strip(
+    pages: Sequence[VipsImage], animation: Animation | None, longest_delay: int
+) -> VipsImage:
     """Frames one below the other, as libvips wants them."""
     if animation is None or len(pages) == 1:
         return pages[0]
@@ -149,8 +155,8 @@ def _strip(pages: Sequence[VipsImage], animation: Animation | None) -> VipsImage
         if not strip.get_typeof(field):
             strip.set_type(first.get_typeof(field), field, first.get(field))
     strip.set_type(WHOLE, "page-height", first.height)
-    strip.set_type(ARRAY, "delay", list(animation.delays_ms))
-    strip.set_type(WHOLE, "loop", animation.loops)
+    strip.set_type(ARRAY, "delay", [min(delay, longest_delay) for delay in animation.delays_ms])
+    strip.set_type(WHOLE, "loop", min(animation.loops, _MOST_LOOPS))
     return strip
 
 

@@ -1,6 +1,8 @@
 """Animations and pages: all of them, with their times, from every kind of file into every other."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from PIL import Image
 from srcli.errors import ImageError
 from srcli.io import leftovers
 from srcli.io.formats import PictureFormat
+from srcli.io.metadata import Animation
 from srcli.io.pictures import open_picture
 
 DELAYS = [50, 60, 70, 80]
@@ -62,6 +65,23 @@ def test_the_number_of_loops_stays(kind):
     data, written = animation(kind), io.BytesIO()
     enlarge(data, written, scale=2)
     assert frames_of(written.getvalue())[2] == frames_of(data)[2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "longest"), [("GIF", 655_350), ("WEBP", (1 << 24) - 1), ("PNG", 60_000_000)]
+)
+def test_times_and_loops_beyond_a_format_become_the_most_that_it_holds(kind, longest):
+    data = bytearray(animation("PNG"))
+    count, control = data.index(b"acTL"), data.index(b"fcTL")
+    struct.pack_into(">I", data, count + 8, (1 << 32) - 1)
+    struct.pack_into(">I", data, count + 12, zlib.crc32(data[count : count + 12]))
+    struct.pack_into(">HH", data, control + 24, 60_000, 1)  # seconds
+    struct.pack_into(">I", data, control + 30, zlib.crc32(data[control : control + 30]))
+    written = io.BytesIO()
+    enlarge(bytes(data), written, format=PictureFormat[kind])
+    played = open_picture(written.getvalue()).metadata.animation
+    loops = (1 << (32 if kind == "PNG" else 16)) - 1
+    assert played == Animation(delays_ms=(longest, *DELAYS[1:]), loops=loops)
 
 
 def test_a_picture_beside_the_frames_of_an_apng_is_no_frame():
