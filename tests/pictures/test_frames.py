@@ -89,6 +89,41 @@ def test_a_picture_beside_the_frames_of_an_apng_is_no_frame():
     assert open_picture(data).pages == 3
 
 
+def test_frames_come_in_any_order_and_no_decoder_begins_anew_for_each(monkeypatch):
+    data = animation("PNG", has_alpha=True)
+    expected, _, _ = frames_of(data)
+    opened = []
+    real = Image.open
+    monkeypatch.setattr(Image, "open", lambda file: opened.append(file) or real(file))
+    picture = open_picture(data)
+    for index in (0, 1, 2, 3, 3, 1, 2, 0):
+        picture._opened.clear()
+        page = picture.page(index)
+        rows = np.rint(page.read_rows(0, page.height) * 255)
+        visible = expected[index][:, :, 3] > 0
+        assert np.array_equal(rows[visible], expected[index][:, :, :3][visible])
+    assert len(opened) == 2  # for the header, and for the frames
+
+
+def layered(layers):
+    """A PSD of 7 x 5 pixels that opens gray; each of its layers is black."""
+    record = struct.pack(">4IHhI", 0, 0, 5, 7, 1, 0, 2 + 35) + b"8BIMnorm\xff\0\0\0"
+    record += struct.pack(">IIIi", 12, 0, 0, 0)
+    planes = bytes(2 + 35) * layers
+    content = struct.pack(">h", layers) + record * layers + planes
+    content += bytes(len(content) % 2)
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, 1, 5, 7, 8, 1) + bytes(8)
+    section = struct.pack(">II", len(content) + 4, len(content)) + content
+    return head + section + bytes(2) + b"\x80" * 35
+
+
+@pytest.mark.parametrize("layers", [0, 1, 3])
+def test_the_layers_of_a_psd_are_no_frames(layers):
+    picture = open_picture(layered(layers))
+    assert (picture.pages, picture.is_animated) == (1, False)
+    assert np.allclose(picture.page(0).read_rows(0, 5), 128 / 255)
+
+
 def test_frames_drawn_over_each_other_are_whole():
     first = Image.fromarray(smooth(40, 50))
     second = first.copy()
