@@ -1,4 +1,4 @@
-"""Warnings are ignored in blocks of several threads, and behind the last all is as it was before."""
+"""Warnings are ignored in blocks of several threads; behind the last all is as it was before."""
 
 import threading
 import warnings
