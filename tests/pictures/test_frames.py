@@ -10,7 +10,7 @@ import tifffile
 from picture_tools import enlarge, noise, smooth
 from PIL import Image
 
-from srcli.errors import ImageError
+from srcli.errors import ImageError, PixelLimitError
 from srcli.io import leftovers
 from srcli.io.formats import PictureFormat
 from srcli.io.metadata import Animation
@@ -181,6 +181,14 @@ def test_pages_of_any_size_depth_and_kind_stay_what_they_are(tmp_path):
             colours = slice(0, 3) if len(shape) == 3 else slice(None)
             difference = (page.asarray().astype(int) - expected)[..., colours]
             assert np.abs(difference * (visible if len(shape) == 3 else 1)).max() <= 1
+
+
+def test_pages_count_together_however_they_differ():
+    data = pages_of([((8, 9, 3), np.uint8), ((70, 80), np.uint8), ((70, 90), np.uint8)])
+    picture = open_picture(data, pixel_limit=6000)
+    assert picture.page(1).width == 80
+    with pytest.raises(PixelLimitError, match="11,972 pixels in 3 pages"):
+        picture.page(2)
 
 
 def test_a_tiff_of_one_page_costs_no_look_at_the_whole_folder(tmp_path, monkeypatch):
