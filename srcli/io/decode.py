@@ -17,7 +17,9 @@ from srcli.io.metadata import Metadata, read_metadata
 from srcli.io.png_text import png_texts
 from srcli.io.reasons import VipsFailure, damaged, reading, told
 from srcli.io.structure import (
+    MOST_PARTS,
     has_hidden_frames,
+    has_too_many_segments,
     is_animated_png,
     is_avif_sequence,
     is_lossless_webp,
@@ -39,6 +41,8 @@ def decode(source: Source, name: str, *, pixel_limit: int = PIXEL_LIMIT) -> Deco
     kind = sniff(_head(source, name))
     if kind in _BY_PILLOW or _is_animated(source, kind):
         return foreign.decode(source, name, kind, pixel_limit)
+    if kind is PictureFormat.JPEG and _has(source, has_too_many_segments):
+        raise damaged(name, f"it has over {MOST_PARTS:,} segments ahead of its pixels")
     try:
         with told(lambda: _open(source, kind)):
             header = _open(source, kind)
