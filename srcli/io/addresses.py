@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TypeAlias
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
 
 from srcli.errors import UsageError
 from srcli.io.files import can_be
@@ -125,7 +125,7 @@ def address_of(text: str | os.PathLike[str]) -> Address:
         return _path(Path(text))
     scheme, rest = matched[1].lower(), matched[2]
     if scheme == "file":
-        return _path(Path(unquote(rest.removeprefix("localhost"))))
+        return _path(Path(_local(rest.removeprefix("localhost"))))
     if scheme not in SCHEMES:
         raise UsageError(
             f"srcli knows no {scheme}:// addresses",
@@ -139,6 +139,12 @@ def _path(path: Path) -> Path:
     if not can_be(path):
         raise UsageError(f"{path} can be no file: its name is too long", hint="check the path")
     return path
+
+
+def _local(place: str) -> str:
+    """The path behind `file://`; a name may hold bytes that are no UTF-8, a drive has no slash."""
+    path = os.fsdecode(unquote_to_bytes(place))
+    return path[1:] if os.name == "nt" and re.match(r"/[A-Za-z]:", path) else path
 
 
 def is_remote(text: str) -> bool:

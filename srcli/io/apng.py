@@ -14,6 +14,7 @@ from typing import BinaryIO
 from srcli.io.metadata import Animation
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_MOST = (1 << 16) - 1  # of either part of a frame's time, which is a fraction
 
 
 def write_animation(file: BinaryIO, frames: Iterable[bytes], animation: Animation) -> None:
@@ -50,9 +51,18 @@ def _write_first(
 
 def _control(number: int, header: bytes, delay_ms: int) -> bytes:
     # Whole frames, each one replacing the one before: nothing to dispose of, nothing to blend.
-    return (
-        struct.pack(">I", number) + header[:8] + struct.pack(">IIHHBB", 0, 0, delay_ms, 1000, 0, 0)
-    )
+    time = struct.pack(">HH", *_seconds(delay_ms))
+    return struct.pack(">I", number) + header[:8] + bytes(8) + time + bytes(2)
+
+
+def _seconds(delay_ms: int) -> tuple[int, int]:
+    """A time as a fraction of 16 bits, as fine as can be; beyond 18 hours the longest there is.
+
+    >>> _seconds(40), _seconds(70_000), _seconds(10**9)
+    ((40, 1000), (7000, 100), (65535, 1))
+    """
+    fractions = ((round(delay_ms * parts / 1000), parts) for parts in (1000, 100, 10, 1))
+    return next((each for each in fractions if each[0] <= _MOST), (_MOST, 1))
 
 
 def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:

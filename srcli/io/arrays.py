@@ -26,17 +26,19 @@ _HOLDS_ALL = PictureFormat.TIFF
 def from_array(array: npt.NDArray[np.generic]) -> Picture:
     """A picture from (H, W) gray or (H, W, C) samples, C = 1 gray, 2 gray + alpha, 3 RGB, 4 RGBA.
 
-    uint8 and uint16 over their whole range, floats in [0, 1]; other floats become float32. The
-    samples are taken for sRGB-coded. Raises ImageError for other shapes and dtypes.
+    uint8 and uint16 over their whole range, floats in [0, 1]; other floats become float32, and
+    either byte order will do. The samples are taken for sRGB-coded. Raises ImageError for other
+    shapes and dtypes.
     """
     samples = array[:, :, None] if array.ndim == 2 else array
     if samples.ndim != 3 or samples.size == 0 or samples.shape[2] > 4:
         message = f"an array of shape {array.shape} is no picture"
         raise ImageError(message, hint="give (H, W) or (H, W, C) with 1 to 4 channels")
     pixels: Pixels
-    if samples.dtype == np.uint8:
+    native = samples.dtype.newbyteorder("=")
+    if native == np.uint8:
         pixels = samples.astype(np.uint8)
-    elif samples.dtype == np.uint16:
+    elif native == np.uint16:
         pixels = samples.astype(np.uint16)
     elif samples.dtype.kind == "f":
         pixels = samples.astype(np.float32)

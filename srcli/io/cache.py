@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -28,6 +29,7 @@ from srcli.io.catalogue import WantedFile
 from srcli.io.files import expanded, output_errors, replacing
 
 _HINT = "set SRCLI_HOME to a folder that you may write"
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
 _SPARE_BYTES = 16_000_000  # left free on the disk for everybody else
 
 
@@ -121,7 +123,7 @@ class Cache:
 
     def blobs(self) -> list[Path]:
         """Every whole file in the cache, whoever needs it."""
-        return [path for path in _matching(self.root / "blobs", "*") if path.name[0] != "."]
+        return _matching(self.root / "blobs", "*")
 
     def remove(self, wanted: WantedFile) -> int:
         """Remove a file if it is there; the bytes freed on the disk."""
@@ -162,6 +164,11 @@ class Cache:
         except Timeout:
             yield False
             return
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            message = f"the file system of {self.root} has no locks, which two processes need"
+            raise OutputError(message, hint="set SRCLI_HOME to a folder on another disk") from error
         try:
             yield True
         finally:
@@ -171,7 +178,7 @@ class Cache:
         """What was imported, trusted or cut from a larger file, by name."""
         folder = self.root / "names"
         found = (_read_record(path) for path in _matching(folder, "*.json"))
-        return {record.name: record for record in found}
+        return {record.name: record for record in found if record}
 
     def write_record(self, record: Record) -> None:
         self._write_json(self._record(record.name), TypeAdapter(Record).dump_python(record))
@@ -216,8 +223,9 @@ def _is_there(path: Path) -> bool:
 
 
 def _matching(folder: Path, pattern: str) -> list[Path]:
+    """Files by their names, but for hidden ones: those are on their way."""
     try:
-        return sorted(folder.glob(pattern))
+        return sorted(path for path in folder.glob(pattern) if path.name[0] != ".")
     except PermissionError:  # before Python 3.13, which finds nothing there
         return []
 
@@ -239,9 +247,11 @@ def _read_json(path: Path) -> object:
         return None
 
 
-def _read_record(path: Path) -> Record:
+def _read_record(path: Path) -> Record | None:
     try:
         return TypeAdapter(Record).validate_json(path.read_bytes())
+    except FileNotFoundError:  # another process has just removed it
+        return None
     except (OSError, ValidationError) as error:
         message = f"{path} is damaged"
         raise BadWeightsError(message, hint="delete it and import the weights again") from error

@@ -10,7 +10,7 @@ import struct
 from typing import BinaryIO
 
 from srcli.errors import ImageError
-from srcli.io.gif import gif_images, painted_pixels
+from srcli.io.gif import EndlessError, gif_images, painted_pixels
 from srcli.io.tiff import Tiff, TiffError
 
 _DEFLATE_MOST = 1032  # no deflate stream unpacks to more than this many times its size
@@ -21,7 +21,8 @@ _JPEG_MOST = 512  # pixels of a byte
 # Codes of 12 bits stand for strings of up to 4,094 pixels, and the strings have to grow first.
 _GIF_MOST = 2730
 # Up to so many pixels of a byte the memory is in proportion to the file. Beyond, the codes are
-# counted, at some 3 MB a second.
+# counted, at some 3 MB a second. To count them always would win nothing: 200 kB can truly paint the
+# largest canvas, so what it takes is held against what is free in any case.
 _GIF_LITTLE = 200
 _GIF_DECODED = (1 << 29) - 1  # pixels of a canvas, four bytes each: libvips 8.18 decodes no more
 _GIF_SMALL = 16_000_000  # pixels; a decoder may take the memory of those (64 MB)
@@ -46,17 +47,11 @@ def check_jpeg(name: str, width: int, height: int, size: int) -> None:
 
 
 def check_gif(name: str, width: int, height: int, file: BinaryIO, size: int) -> None:
-    """Raise ImageError where a GIF of `size` bytes is cut off, or does not paint its canvas once.
+    """Raise ImageError where a GIF of `size` bytes is cut off, endless, or paints too little.
 
     The data are held against the canvas only where it is large and they are few for it.
     """
-    try:
-        for _ in gif_images(file):
-            pass
-    except EOFError:  # libvips plays what is left
-        raise ImageError(
-            f"{name} cannot be read: it is cut off", hint="get the file again"
-        ) from None
+    _check_blocks(name, file, size)
     canvas = width * height
     if canvas > size * _GIF_MOST:
         raise _bomb(name, width, height, size, "GIF")
@@ -75,6 +70,18 @@ def check_gif(name: str, width: int, height: int, file: BinaryIO, size: int) -> 
             f"{name} claims {width:,} x {height:,} pixels, and its data paint {painted:,}",
             hint=_BOMB_HINT,
         )
+
+
+def _check_blocks(name: str, file: BinaryIO, size: int) -> None:
+    try:
+        for _ in gif_images(file):
+            pass
+    except EOFError:  # libvips plays what is left
+        message, hint = f"{name} cannot be read: it is cut off", "get the file again"
+        raise ImageError(message, hint=hint) from None
+    except EndlessError:
+        message = f"{name} cannot be read: it has too many blocks for its {size:,} bytes"
+        raise ImageError(message, hint=_BOMB_HINT) from None
 
 
 def check_tiff(name: str, file: BinaryIO, size: int) -> None:

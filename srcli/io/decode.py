@@ -10,14 +10,16 @@ from typing import BinaryIO
 
 from srcli.errors import ImageError
 from srcli.io import claims, foreign
-from srcli.io.decoded import PIXEL_LIMIT, Decoded, Source, check_claims, check_memory
+from srcli.io.decoded import PIXEL_LIMIT, Decoded, Source, check_claims, check_memory, check_pages
 from srcli.io.exif import exif_of_tiff
 from srcli.io.formats import HEAD_BYTES, PictureFormat, sniff
 from srcli.io.metadata import Metadata, read_metadata
 from srcli.io.png_text import png_texts
 from srcli.io.reasons import VipsFailure, damaged, reading, told
 from srcli.io.structure import (
+    MOST_PARTS,
     has_hidden_frames,
+    has_too_many_segments,
     is_animated_png,
     is_avif_sequence,
     is_lossless_webp,
@@ -39,6 +41,8 @@ def decode(source: Source, name: str, *, pixel_limit: int = PIXEL_LIMIT) -> Deco
     kind = sniff(_head(source, name))
     if kind in _BY_PILLOW or _is_animated(source, kind):
         return foreign.decode(source, name, kind, pixel_limit)
+    if kind is PictureFormat.JPEG and _has(source, has_too_many_segments):
+        raise damaged(name, f"it has over {MOST_PARTS:,} segments ahead of its pixels")
     try:
         with told(lambda: _open(source, kind)):
             header = _open(source, kind)
@@ -53,13 +57,16 @@ def decode(source: Source, name: str, *, pixel_limit: int = PIXEL_LIMIT) -> Deco
     _check_contents(source, kind, name, header)
     decoder_bytes = check_memory(name, _decoder_bytes(kind, header))
     is_animated = pages > 1 and has_field(header, "delay")
-    opener = _frames if is_animated else _pages
+    if is_animated:
+        open_page = _frames(source, kind, name, header)
+    else:
+        open_page = _pages(source, kind, name, pages, pixel_limit)
     return Decoded(
         name=name,
         format=kind,
         metadata=_metadata(source, kind, header),
         pages=pages,
-        open_page=opener(source, kind, name, header),
+        open_page=open_page,
         decoder_bytes=decoder_bytes,
         is_held=is_animated,
         is_lossless=kind is PictureFormat.WEBP and _has(source, is_lossless_webp),
@@ -68,14 +75,17 @@ def decode(source: Source, name: str, *, pixel_limit: int = PIXEL_LIMIT) -> Deco
 
 
 def _pages(
-    source: Source, kind: PictureFormat, name: str, header: VipsImage
+    source: Source, kind: PictureFormat, name: str, pages: int, pixel_limit: int
 ) -> Callable[[int], VipsImage]:
-    is_paged = has_field(header, "n-pages") and header.get("n-pages") > 1
+    pixels: dict[int, int] = {}  # by page: of a TIFF each says its own size
 
     def open_page(index: int) -> VipsImage:
-        options = {"page": index} if is_paged else {}
+        options = {"page": index} if pages > 1 else {}
         with reading(name, lambda: _open(source, kind, **options)):
             image = _open(source, kind, **options)
+            if index not in pixels:
+                pixels[index] = image.width * image.height
+                check_pages(name, pixels.values(), pixel_limit)
             orientation = int(image.get("orientation")) if has_field(image, "orientation") else 1
             if orientation > 2:  # turned or upside down: rows of the result are no rows of the file
                 image = _open(source, kind, access="random", **options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,10 +39,19 @@ class Decoded:
 
 def check_claims(name: str, width: int, height: int, pixel_limit: int) -> None:
     """Refuse a picture of more pixels than allowed, before any of them is decoded."""
-    if width * height > pixel_limit:
+    _check_pixels(name, width * height, f"{width:,} x {height:,} pixels", pixel_limit)
+
+
+def check_pages(name: str, pixels: Collection[int], pixel_limit: int) -> None:
+    """The same for the pages that are known by now, which may differ in size."""
+    total = sum(pixels)
+    _check_pixels(name, total, f"{total:,} pixels in {len(pixels)} pages", pixel_limit)
+
+
+def _check_pixels(name: str, pixels: int, claim: str, pixel_limit: int) -> None:
+    if pixels > pixel_limit:
         raise PixelLimitError(
-            f"{name} claims {width:,} x {height:,} pixels, more than the limit of "
-            f"{pixel_limit / 1e9:g} gigapixels",
+            f"{name} claims {claim}, more than the limit of {pixel_limit / 1e9:g} gigapixels",
             hint="if the picture is meant to be that large, raise the limit: --max-pixels",
         )
 

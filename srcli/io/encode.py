@@ -78,16 +78,17 @@ def target_dtype(kind: PictureFormat, dtype: SpoolDtype) -> SpoolDtype:
 
 
 def spool_dtype(
-    picture: Picture, kind: PictureFormat, options: WriteOptions, native: tuple[int, int]
+    page: Page, kind: PictureFormat, options: WriteOptions, native: tuple[int, int]
 ) -> SpoolDtype:
-    """The least samples that a colour spool of `native` (height, width) needs.
+    """The least samples that the colour spool of a page needs; `native` is what the network makes
+    of the first page, (height, width).
 
     uint8 where the network's rows go to the file as they are; uint16 where arithmetic follows or
     the file holds 16 bits; float32 for float pictures, and for 16 bits in another colour space,
     whose dark tones may lie closer together than those of sRGB.
     """
-    dtype = target_dtype(kind, picture.dtype)
-    layout = picture.page(0).layout
+    layout = page.layout
+    dtype = target_dtype(kind, layout.dtype)
     if dtype == "float32" or (dtype == "uint16" and layout.is_wide):
         return "float32"
     is_plain = (

@@ -19,6 +19,7 @@ if sys.platform != "win32":
     import fcntl
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NOT_FLUSHED = {errno.EINVAL, errno.ENOTSUP}  # by file systems that have no such notion
 _SMALL_BYTES = 1 << 16  # more than SQLite asks for at a time
 _BLOCK_BYTES = 1 << 20
 _REFUSED = {
@@ -51,7 +52,7 @@ def replacing(path: Path) -> Iterator[Path]:
     (['a.txt'], 'whole')
     """
     with output_errors(path):
-        target = path.resolve() if path.is_symlink() else path
+        target = _led_to(path)
         is_other = target.exists() and not target.is_file()
     if is_other:
         message = f"{path} is not a file that can be replaced"
@@ -226,6 +227,19 @@ def has_writer(path: Path) -> bool:
     return False
 
 
+def _led_to(path: Path) -> Path:
+    """Where a symbolic link leads in the end, any other path as it is."""
+    if not path.is_symlink():
+        return path
+    try:
+        return path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:  # Python before 3.13 has its own for circles
+        if isinstance(error, OSError) and error.errno != errno.ELOOP:
+            return path.resolve()  # there is no file yet, or whoever writes is told why not
+        message = f"{path} is a link that leads in circles"
+        raise OutputError(message, hint="remove it, or name another output file") from None
+
+
 def _flush(partial: Path) -> None:
     with partial.open("rb+") as file:
         os.fsync(file.fileno())
@@ -234,14 +248,14 @@ def _flush(partial: Path) -> None:
 def _flush_folder(folder: Path) -> None:
     if os.name != "posix":  # Windows neither needs nor allows it
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # it may be written though it cannot be listed, nor opened therefore
+        return
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in {
-            errno.EINVAL,
-            errno.ENOTSUP,
-        }:  # file systems that have no such notion
+        if error.errno not in _NOT_FLUSHED:
             raise
     finally:
         os.close(descriptor)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 import os
 import struct
-import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from io import BytesIO
+from threading import Lock
 from types import ModuleType
 from typing import NoReturn
 
@@ -26,6 +26,7 @@ from srcli.io.decoded import Decoded, Source, check_claims, check_memory
 from srcli.io.formats import PictureFormat
 from srcli.io.metadata import Animation, Metadata
 from srcli.io.png_text import png_texts
+from srcli.io.quiet import no_warnings
 from srcli.io.vips import BLOB, TEXT, WHOLE, Pixels, VipsImage, from_numpy
 
 # What Pillow logs of damaged files would go to stderr where nobody has set up logging.
@@ -66,10 +67,11 @@ def decode(
             metadata = _animated(image, frames, metadata)
         notes = _depth_notes(image)
 
+    reel = _Reel(source, is_kept=len(frames) > 1)
+
     def open_page(index: int) -> VipsImage:
-        with _translated(name, kind, reason), _opened(source) as image:
-            image.seek(frames[index])
-            return to_vips(ImageOps.exif_transpose(image))
+        with _translated(name, kind, reason):
+            return reel.frame(frames[index])
 
     return Decoded(
         name=name,
@@ -188,11 +190,42 @@ def _believed_png(source: Source, name: str) -> tuple[tuple[str, str], ...]:
 
 @contextmanager
 def _opened(source: Source) -> Iterator[Image.Image]:
-    with warnings.catch_warnings():
-        # The limit of pixels is ours, and so are words about damage.
-        warnings.simplefilter("ignore")
-        with Image.open(_stream(source)) as image:
-            yield image
+    # The limit of pixels is ours, and so are words about damage.
+    with no_warnings(), Image.open(_stream(source)) as image:
+        yield image
+
+
+class _Reel:
+    """The frames of a file, each drawn over those before: one decoder, which goes on from its last.
+
+    From the beginning for each, the time would grow with the square of their number. Threads may
+    share it.
+    """
+
+    def __init__(self, source: Source, *, is_kept: bool) -> None:
+        self._source, self._is_kept = source, is_kept
+        self._mutex = Lock()
+        self._resources = ExitStack()
+        self._image: Image.Image | None = None
+
+    def frame(self, number: int) -> VipsImage:
+        with self._mutex, ExitStack() as until_done, no_warnings():
+            until_done.callback(self.close)
+            if self._image is None:
+                self._image = self._resources.enter_context(Image.open(_stream(self._source)))
+            if self._image.tell() != number:
+                self._image.seek(number)
+            frame = to_vips(ImageOps.exif_transpose(self._image))
+            if self._is_kept:
+                until_done.pop_all()
+            return frame
+
+    def close(self) -> None:
+        self._image = None
+        self._resources.close()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 @contextmanager
@@ -233,7 +266,11 @@ def _is_by_libtiff(image: Image.Image) -> bool:
 
 
 def _frames(image: Image.Image) -> list[int]:
+    if image.format == "PSD":  # opens as it is seen; its layers are no frames
+        return [image.tell()]
     count = int(getattr(image, "n_frames", 1))
+    if count == 1:
+        return [image.tell()]
     is_apart = count > 1 and bool(image.info.get("default_image"))
     return list(range(1 if is_apart else 0, count))
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 _IMAGE, _EXTENSION, _END = 0x2C, 0x21, 0x3B
 _MOST_CODES, _MOST_BITS = 4096, 12
+# Blocks that a file may have: so many, and one for each hundred bytes. They hold 255 as a rule.
+_ENOUGH_BLOCKS, _BLOCK_BYTES = 1_000_000, 100
+
+
+class EndlessError(ValueError):
+    """A file of nothing but tiny blocks, which would take long to walk through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +26,12 @@ class GifImage:
 
 
 def gif_images(file: BinaryIO) -> Iterator[GifImage]:
-    """The images of a GIF, none decoded. Raises EOFError where a block is cut off.
+    """The images of a GIF, none decoded. Raises EOFError where a block is cut off, or EndlessError.
 
     A missing end mark after a whole block is forgiven, as everyone does. The file may be read
     elsewhere between two images.
     """
+    left = _ENOUGH_BLOCKS + file.seek(0, os.SEEK_END) // _BLOCK_BYTES
     file.seek(0)
     _skip_palette(file, _exactly(file, 13)[10])
     while mark := file.read(1):
@@ -36,8 +44,7 @@ def gif_images(file: BinaryIO) -> Iterator[GifImage]:
         elif mark[0] != _EXTENSION:
             return  # the end, or something after the blocks: the decoder's affair
         file.read(1)  # the size of the first codes, or which extension it is
-        for _ in _blocks(file):
-            pass
+        left = _skip_blocks(file, left - 1)
         if image:
             end = file.tell()
             yield image
@@ -94,6 +101,16 @@ def _skip_palette(file: BinaryIO, flags: int) -> None:
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
     while size := _exactly(file, 1)[0]:
         yield _exactly(file, size)
+
+
+def _skip_blocks(file: BinaryIO, most: int) -> int:
+    """How many of `most` blocks are left behind these. Each is read with the length of the next."""
+    size = _exactly(file, 1)[0]
+    for left in range(most, 0, -1):
+        if not size:
+            return left
+        size = _exactly(file, size + 1)[size]
+    raise EndlessError
 
 
 def _exactly(file: BinaryIO, size: int) -> bytes:

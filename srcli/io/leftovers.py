@@ -6,7 +6,8 @@ that ends. A process number would not do: it comes again, and means nothing in a
     .name.0123abcd.partial.png   a file on its way, locked itself
     .srcli-0123abcd/lock         a folder on its way, locked by this file in it
 
-Where the system has no such locks nothing is taken for left over.
+Where the system has no such locks nothing is taken for left over, and nothing is held open: Windows
+renames and removes no file that is.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 if sys.platform != "win32":
@@ -30,8 +32,7 @@ _PARTIAL = re.compile(r"\.(.*)\.[0-9a-f]{8}\.partial(|\..*)", re.DOTALL)
 _FOLDER = re.compile(r"\.srcli-[0-9a-f]{8}")
 _LOCK = "lock"
 
-# Looked for once in a folder: a run of a hundred thousand pictures shall not list it for each.
-_dead_partials: dict[Path, dict[tuple[str, str], list[Path]]] = {}
+_REMEMBERED_FOLDERS = 256  # a server makes one for each picture
 
 
 @contextmanager
@@ -42,18 +43,18 @@ def held_partial(target: Path) -> Iterator[Path]:
     Raises OSError about `target` where the folder refuses.
     """
     stem = target.stem[:_STEM_CHARACTERS]
-    for path in _partials_in(target.parent).pop((stem, target.suffix), []):
+    for path in _partials_in(target.parent.absolute()).pop((stem, target.suffix), []):
         _remove_if_dead(path, path.unlink)
 
     def new() -> Path:
         return target.with_name(f".{stem}.{secrets.token_hex(4)}.partial{target.suffix}")
 
-    partial, descriptor = _created(new, target)
-    try:
-        yield partial
-    finally:
-        partial.unlink(missing_ok=True)
-        os.close(descriptor)
+    partial, held = _created(new, target)
+    with held:
+        try:
+            yield partial
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -74,20 +75,20 @@ def held_folder(parent: Path) -> Iterator[Path]:
         return made[-1] / _LOCK
 
     try:
-        lock, descriptor = _created(new, parent)
+        lock, held = _created(new, parent)
     except OSError:  # the disk may have had room for the folder, and none for the lock
         for folder in made:
             shutil.rmtree(folder, ignore_errors=True)
         raise
-    try:
-        yield lock.parent
-    finally:
-        shutil.rmtree(lock.parent, ignore_errors=True)
-        os.close(descriptor)
+    with held:
+        try:
+            yield lock.parent
+        finally:
+            shutil.rmtree(lock.parent, ignore_errors=True)
 
 
-def _created(new: Callable[[], Path], what_for: Path) -> tuple[Path, int]:
-    """A new file, locked where that can be. Raises OSError about `what_for`."""
+def _created(new: Callable[[], Path], what_for: Path) -> tuple[Path, ExitStack]:
+    """A new file, and what holds its lock if there can be one. Raises OSError about `what_for`."""
     for _ in range(_TRIES):
         try:
             path = new()
@@ -97,9 +98,13 @@ def _created(new: Callable[[], Path], what_for: Path) -> tuple[Path, int]:
             if isinstance(error, FileNotFoundError) and what_for.is_dir():
                 continue  # somebody swept the folder away before it could be locked
             raise failure from error
-        if _is_ours(descriptor) is not False and os.fstat(descriptor).st_nlink:
-            return path, descriptor
-        os.close(descriptor)
+        with ExitStack() as held:
+            held.callback(os.close, descriptor)
+            is_ours = _is_ours(descriptor)
+            if is_ours is None:
+                return path, ExitStack()
+            if is_ours and os.fstat(descriptor).st_nlink:
+                return path, held.pop_all()
     raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(what_for))
 
 
@@ -116,15 +121,17 @@ def _is_ours(descriptor: int) -> bool | None:
     return True
 
 
+@lru_cache(maxsize=_REMEMBERED_FOLDERS)
 def _partials_in(folder: Path) -> dict[tuple[str, str], list[Path]]:
-    """What looks like a file on its way, by stem and suffix of what it was to become."""
-    folder = folder.absolute()
-    if folder not in _dead_partials:
-        found = _dead_partials[folder] = {}
-        for path in _listed(folder):
-            if match := _PARTIAL.fullmatch(path.name):
-                found.setdefault((match[1], match[2]), []).append(path)
-    return _dead_partials[folder]
+    """What looks like a file on its way, by stem and suffix of what it was to become.
+
+    Looked for once: a run of a hundred thousand pictures shall not list the folder for each.
+    """
+    found: dict[tuple[str, str], list[Path]] = {}
+    for path in _listed(folder):
+        if match := _PARTIAL.fullmatch(path.name):
+            found.setdefault((match[1], match[2]), []).append(path)
+    return found
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickletools
-import warnings
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import IO
@@ -22,6 +21,7 @@ from srcli.io.pickle_values import (
     named,
     stored,
 )
+from srcli.io.quiet import no_warnings
 
 LONGEST_BYTES = 64_000_000
 MOST_TENSORS = 20_000  # of one file; the largest networks of the field have 4,000
@@ -39,8 +39,7 @@ def names_in(stream: IO[bytes]) -> Iterator[str]:
     The stream stands behind the pickle then, or at its own end where the pickle is damaged.
     """
     strings = _Strings()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the escapes in damaged strings
+    with no_warnings():  # about the escapes in damaged strings
         try:
             for operation, value, _ in islice(pickletools.genops(stream), _LOOKED_AT):
                 if operation.name in {"GLOBAL", "INST"}:

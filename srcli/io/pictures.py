@@ -7,10 +7,11 @@ path or bytes -> open_picture -> Picture -> page(i) -> read_rows: float32 sRGB i
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from math import isfinite
 from pathlib import Path
 from typing import BinaryIO
+from weakref import proxy
 
 import numpy as np
 import numpy.typing as npt
@@ -95,9 +96,9 @@ class Picture:
             raise IndexError(f"page {index} of {self.pages}")
         if index not in self._opened:
             budget = 0 if self._decoded.is_held else _HELD_BYTES // self.pages
-            self._opened[index] = Page(
-                lambda: self._decoded.open_page(index), self.name, held_bytes=budget
-            )
+            # Without `self` in it: in a circle, decoder and pixels stay until garbage is collected.
+            open_page = partial(self._decoded.open_page, index)
+            self._opened[index] = Page(open_page, self.name, held_bytes=budget)
         return self._opened[index]
 
 
@@ -221,11 +222,13 @@ class Page:
 
     @cached_property
     def _colour_reader(self) -> RowReader:
-        return self.rows()
+        page = proxy(self)  # which holds the reader: no circle, as in Picture.page
+        return RowReader(lambda: page.network_image(), self.name)
 
     @cached_property
     def _alpha_reader(self) -> RowReader:
-        return RowReader(self._open_alpha, self.name)
+        page = proxy(self)
+        return RowReader(lambda: page._open_alpha(), self.name)
 
     def _open_alpha(self) -> VipsImage:
         image = self.alpha_image()

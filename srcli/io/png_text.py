@@ -23,6 +23,7 @@ _LONGEST_KEYWORD = 79
 _MOST_BYTES = 16 << 20  # of all texts of a file, unpacked: what is beyond is left out
 _MOST_WASTE = 4 * _MOST_BYTES  # of what is unpacked, and then no text
 _LEAST_BYTES = 256  # that a text counts: a file of empty ones has millions
+_MOST_CHUNKS = 1 << 20  # of pixels too: those of 8 GiB, as most programs write them
 _DEFLATE_MOST = 1032  # no deflate stream unpacks to more than this many times its size
 # What other fields of the metadata hold, and profiles as old programs put them: hexadecimal.
 _NO_COMMENTS = (b"XML:com.adobe.xmp", b"Raw profile type ")
@@ -54,7 +55,9 @@ def insert_png_texts(path: Path, texts: Iterable[Text]) -> None:
 def _text_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
     """Kind and size of each text chunk, with the file at its content."""
     place = 8
-    while len(head := _at(file, place, 8)) == 8:
+    for _ in range(_MOST_CHUNKS):
+        if len(head := _at(file, place, 8)) < 8:
+            return
         size, kind = struct.unpack(">I4s", head)
         if kind in _KINDS:
             yield kind, size

@@ -22,6 +22,10 @@ _FULL_CHROMA = 90  # from this quality on, colour is stored at full resolution
 _LOSSLESS = 100
 _BIG_TIFF_BYTES = 3_900_000_000  # of samples, from which a TIFF gets 64-bit offsets
 _TILE_PX = 256
+# What these hold of a frame's time, in milliseconds; longer ones become the longest. Of loops both
+# count 16 bits.
+_GIF_DELAY, _WEBP_DELAY = 655_350, (1 << 24) - 1
+_MOST_LOOPS = (1 << 16) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +38,7 @@ class SaveOptions:
     iptc: bytes | None = None  # the same
     comment: str | None = None  # the same
     texts: tuple[tuple[str, str], ...] = ()  # of a PNG, with their keywords
-    is_lossless: bool = False  # the source was: WebP, AVIF
+    is_lossless: bool = False  # a WebP was, and becomes one
 
 
 def save(pages: Sequence[VipsImage], path: Path, kind: PictureFormat, options: SaveOptions) -> None:
@@ -46,9 +50,9 @@ def save(pages: Sequence[VipsImage], path: Path, kind: PictureFormat, options: S
         case PictureFormat.JPEG:
             _save_jpeg(pages[0], path, options)
         case PictureFormat.WEBP:
-            _save_webp(_strip(pages, options.animation), name, options)
+            _save_webp(_strip(pages, options.animation, _WEBP_DELAY), name, options)
         case PictureFormat.GIF:
-            _strip(pages, options.animation).gifsave(name, keep="all")
+            _strip(pages, options.animation, _GIF_DELAY).gifsave(name, keep="all")
         case PictureFormat.AVIF:
             _save_avif(pages, path, options)
         case PictureFormat.BMP | PictureFormat.HEIC:
@@ -104,18 +108,21 @@ def _save_png(pages: Sequence[VipsImage], path: Path, options: SaveOptions) -> N
 def _save_tiff(pages: Sequence[VipsImage], path: Path, options: SaveOptions) -> None:
     is_big = sum(map(_sample_bytes, pages)) > _BIG_TIFF_BYTES
     _save_tiff_page(pages[0], path, is_big)
-    with path.open("r+b") as file, scratch(path.parent) as folder:
+    with path.open("r+b") as file:
         tiff = Tiff.opened(file)
         last = add_to_tiff(options.exif or Exif(), options.iptc, tiff)
-        for later in _later_pages(pages, folder, is_big):
+        for later in _later_pages(pages[1:], path.parent, is_big):
             last = append_page(tiff, last, later)
 
 
-def _later_pages(pages: Sequence[VipsImage], folder: Path, is_big: bool) -> Iterator[Path]:
-    for page in pages[1:]:
-        path = folder / "page.tif"
-        _save_tiff_page(page, path, is_big)
-        yield path
+def _later_pages(pages: Sequence[VipsImage], place: Path, is_big: bool) -> Iterator[Path]:
+    if not pages:  # most have no more, and a folder on the way costs a look at all that is there
+        return
+    with scratch(place) as folder:
+        for page in pages:
+            path = folder / "page.tif"
+            _save_tiff_page(page, path, is_big)
+            yield path
 
 
 def _save_tiff_page(page: VipsImage, path: Path, is_big: bool) -> None:
@@ -136,7 +143,9 @@ def _sample_bytes(page: VipsImage) -> int:
     return int(page.width * page.height * page.bands * sizes[page.format])
 
 
-def _strip(pages: Sequence[VipsImage], animation: Animation | None) -> VipsImage:
+def _strip(
+    pages: Sequence[VipsImage], animation: Animation | None, longest_delay: int
+) -> VipsImage:
     """Frames one below the other, as libvips wants them."""
     if animation is None or len(pages) == 1:
         return pages[0]
@@ -146,8 +155,8 @@ def _strip(pages: Sequence[VipsImage], animation: Animation | None) -> VipsImage
         if not strip.get_typeof(field):
             strip.set_type(first.get_typeof(field), field, first.get(field))
     strip.set_type(WHOLE, "page-height", first.height)
-    strip.set_type(ARRAY, "delay", list(animation.delays_ms))
-    strip.set_type(WHOLE, "loop", animation.loops)
+    strip.set_type(ARRAY, "delay", [min(delay, longest_delay) for delay in animation.delays_ms])
+    strip.set_type(WHOLE, "loop", min(animation.loops, _MOST_LOOPS))
     return strip
 
 

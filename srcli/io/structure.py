@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,12 +13,15 @@ from srcli.io.files import insert_bytes
 _JPEG_COMMENT, _JPEG_SCAN = 0xFE, 0xDA
 _JPEG_SEGMENT_BYTES = 65_533
 _MOST_COMMENTS = 10_000  # a file of nothing else has millions
+MOST_PARTS = 100_000  # chunks or segments ahead of the pixels: hundreds are many
 
 
 def is_animated_png(file: BinaryIO) -> bool:
     """Whether a PNG says, before its pixels, that it is animated."""
     file.seek(8)
-    while len(head := file.read(8)) == 8:
+    for _ in range(MOST_PARTS):
+        if len(head := file.read(8)) < 8:
+            break
         size, name = struct.unpack(">I4s", head)
         if name in (b"acTL", b"IDAT", b"IEND"):
             return bool(name == b"acTL")
@@ -45,7 +50,9 @@ def has_hidden_frames(file: BinaryIO) -> bool:
 def is_lossless_webp(file: BinaryIO) -> bool:
     """Whether the pixels of a still WebP are stored without loss."""
     file.seek(12)
-    while len(head := file.read(8)) == 8:
+    for _ in range(MOST_PARTS):
+        if len(head := file.read(8)) < 8:
+            break
         name, size = struct.unpack("<4sI", head)
         if name in (b"VP8L", b"VP8 ", b"ANMF"):
             return bool(name == b"VP8L")
@@ -53,21 +60,37 @@ def is_lossless_webp(file: BinaryIO) -> bool:
     return False
 
 
+def has_too_many_segments(file: BinaryIO) -> bool:
+    """Whether a JPEG has more ahead of its pixels than any camera writes.
+
+    libvips takes 200 bytes for each that may hold metadata, of which four lie in the file.
+    """
+    return next(islice(_jpeg_segments(file), MOST_PARTS, None), None) is not None
+
+
 def jpeg_comments(file: BinaryIO) -> tuple[str, ...]:
     """The comment segments of a JPEG, which libvips leaves out."""
-    found = []
-    file.seek(2)
-    while len(head := file.read(4)) == 4 and head[0] == 0xFF and head[1] != _JPEG_SCAN:
+    comments = (
+        file.read(size).rstrip(b"\0").decode("utf-8", "replace")
+        for marker, size in _jpeg_segments(file)
+        if marker == _JPEG_COMMENT
+    )
+    return tuple(islice(comments, _MOST_COMMENTS))
+
+
+def _jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, int]]:
+    """Marker and length of each segment ahead of the pixels, with the file at its content."""
+    place = 2
+    while True:
+        file.seek(place)
+        head = file.read(4)
+        if len(head) < 4 or head[0] != 0xFF or head[1] == _JPEG_SCAN:
+            return
         size = int.from_bytes(head[2:], "big") - 2
         if size < 0:  # a length counts its own two bytes
-            break
-        if head[1] == _JPEG_COMMENT:
-            found.append(file.read(size).rstrip(b"\0").decode("utf-8", "replace"))
-            if len(found) == _MOST_COMMENTS:
-                break
-        else:
-            file.seek(size, 1)
-    return tuple(found)
+            return
+        yield head[1], size
+        place += size + 4
 
 
 def insert_jpeg_comment(path: Path, text: str) -> None:

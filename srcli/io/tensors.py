@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import struct
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
@@ -19,6 +18,7 @@ from srcli.io.containers import SUPPORTED, Container, recognise
 from srcli.io.files import replacing
 from srcli.io.pickle_values import PickleError, is_possible
 from srcli.io.pickles import MOST_TENSORS
+from srcli.io.quiet import no_warnings
 from srcli.io.torch_files import check_torch_file, strangers
 
 StateTree: TypeAlias = "dict[str, Tensor | StateTree]"
@@ -119,10 +119,7 @@ def _read_safetensors(path: Path) -> StateTree:
 def _read_torch(path: Path, *, is_mapped: bool) -> StateTree:
     refuse_unless_plain(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # about pickle protocols and old storages: not the user's
+        with no_warnings():  # about pickle protocols and old storages: not the user's
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped)
     except MALFORMED as error:
         raise _damaged(path, str(error).partition("\n")[0]) from error

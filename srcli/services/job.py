@@ -19,7 +19,7 @@ from srcli.io.drift import ColorFix
 from srcli.io.encode import WriteOptions, spool_dtype, target_dtype
 from srcli.io.files import scratch
 from srcli.io.formats import PictureFormat, check_target, limits_of
-from srcli.io.pictures import Picture, open_picture
+from srcli.io.pictures import Page, Picture, open_picture
 from srcli.io.profiles import IccMode
 from srcli.io.reasons import reading
 from srcli.io.spool import MEMORY_LIMIT, Spool, SpoolDtype
@@ -122,12 +122,11 @@ class Job:
             self.work_folder = self.resources.enter_context(scratch(beside))
         return self.work_folder
 
-    @property
-    def spool_dtype(self) -> SpoolDtype:
-        """The samples of its colour spools."""
+    def spool_dtype(self, page: Page) -> SpoolDtype:
+        """The samples of that page's spools."""
         factor = self.native_factor
         native = self.picture.height * factor, self.picture.width * factor
-        return spool_dtype(self.picture, self.kind, self.write, native)
+        return spool_dtype(page, self.kind, self.write, native)
 
     @property
     def spool_limit(self) -> int:
@@ -187,7 +186,8 @@ class Job:
         area = self.picture.height * self.picture.width
         channels = 3 + (self.picture.alpha is not AlphaKind.NONE)
         read = self.pages * area * channels * np.dtype(self.picture.dtype).itemsize
-        spool = area * self.native_factor**2 * channels * np.dtype(self.spool_dtype).itemsize
+        spool_bytes = np.dtype(self.spool_dtype(self.picture.page(0))).itemsize
+        spool = area * self.native_factor**2 * channels * spool_bytes
         rows = self.sample_bytes // (self.pages * self.height) * min(self.height, ENCODER_ROWS)
         held = 2 * min(read, AHEAD_LIMIT) + self.pages * min(spool, self.spool_limit)
         return self.picture.decoder_bytes + held + rows

@@ -11,12 +11,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Self
 
 from srcli.errors import OutputError, SrcliError, memory_errors
 from srcli.inference.memory import MemoryExhaustedError
 from srcli.inference.rows import RowSource
 from srcli.io.addresses import Remote
 from srcli.io.encode import write_picture
+from srcli.io.pictures import Page
 from srcli.io.spool import Spool
 from srcli.services.depot import Depot, hand_over
 from srcli.services.engine import Engine
@@ -94,14 +96,14 @@ def run_job(
     started = perf_counter()
     observer.opened(job, engine)
     meter = _Meter(job, observer, stop, between_tiles)
-    channels = 1 if job.picture.is_gray else 3
     for index in range(job.pages):
+        page = job.picture.page(index)
         rows = job.ahead.pop(index, None) or PageRows.of(job, index)
-        (colour,) = _enlarge(engine, [_Raster(job, rows.colour, channels, meter)])
+        (colour,) = _enlarge(engine, [_Raster.of_colour(job, page, rows, meter)])
         alpha = None
         if rows.alpha:
-            (alpha,) = _enlarge(engine, [_Raster(job, rows.alpha, 1, meter)])
-        job.picture.page(index).rewind()  # a decoder and its rows are not needed any more
+            (alpha,) = _enlarge(engine, [_Raster(job, page, rows.alpha, 1, meter)])
+        page.rewind()  # a decoder and its rows are not needed any more
         job.results.append((colour, alpha))
     job.network_seconds = perf_counter() - started
 
@@ -133,10 +135,11 @@ def _run_together(
     for job in jobs:
         observer.opened(job, engine)
         meter = _Meter(job, observer, stop)
+        page = job.picture.page(0)
         rows = job.ahead.get(0) or PageRows.of(job, 0)
-        colours.append(_Raster(job, rows.colour, 1 if job.picture.is_gray else 3, meter))
+        colours.append(_Raster.of_colour(job, page, rows, meter))
         if rows.alpha:
-            alphas.append(_Raster(job, rows.alpha, 1, meter))
+            alphas.append(_Raster(job, page, rows.alpha, 1, meter))
     restored = _enlarge(engine, colours)
     transparent = iter(_enlarge(engine, alphas) if alphas else [])
     for job, colour in zip(jobs, restored, strict=True):
@@ -192,9 +195,14 @@ class _Raster:
     """Colour or transparency of one page, on its way through the network."""
 
     job: Job
+    page: Page
     source: RowSource
     channels: int
     meter: _Meter
+
+    @classmethod
+    def of_colour(cls, job: Job, page: Page, rows: PageRows, meter: _Meter) -> Self:
+        return cls(job, page, rows.colour, 1 if page.layout.is_gray else 3, meter)
 
     def spool(self, source: RowSource, scale: int) -> Spool:
         """Where a pass over `source` goes."""
@@ -204,7 +212,7 @@ class _Raster:
                 source.height * scale,
                 source.width * scale,
                 self.channels,
-                job.spool_dtype,
+                job.spool_dtype(self.page),
                 memory_limit=job.spool_limit,
                 folder=job.spool_folder,
             )

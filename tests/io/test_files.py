@@ -53,6 +53,34 @@ def test_a_symbolic_link_keeps_pointing_where_it_pointed(tmp_path):
     assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_bytes() == b"new"
 
 
+def test_a_link_that_leads_to_itself_is_refused_and_stays(tmp_path):
+    (tmp_path / "link").symlink_to("link")
+    with pytest.raises(OutputError, match="leads in circles"), replacing(tmp_path / "link"):
+        pass
+    assert [file.name for file in tmp_path.iterdir()] == ["link"]
+
+
+def test_a_link_to_a_file_that_is_not_there_yet_gets_it(tmp_path):
+    (tmp_path / "link").symlink_to("later")
+    with replacing(tmp_path / "link") as partial:
+        partial.write_bytes(b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "later").read_bytes() == b"new"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are opened nowhere else")
+def test_a_folder_that_takes_files_and_shows_none_takes_a_picture(tmp_path, monkeypatch):
+    def opened(path, flags, *mode):
+        if Path(path) == tmp_path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path, flags, *mode)
+
+    real = os.open
+    monkeypatch.setattr(os, "open", opened)  # the tests may run as root, who may open everything
+    with replacing(tmp_path / "a") as partial:
+        partial.write_bytes(b"whole")
+    assert (tmp_path / "a").read_bytes() == b"whole"
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_said_to_be_full(tmp_path, number):
     with pytest.raises(DiskFullError, match="no space left"), replacing(tmp_path / "a"):

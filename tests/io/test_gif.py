@@ -90,3 +90,13 @@ def test_a_large_flat_image_is_no_bomb():
 
 def test_a_small_canvas_may_be_left_empty():
     assert open_picture(canvas_of(gif(np.zeros((9, 9))), 300, 200)).width == 300
+
+
+@pytest.mark.parametrize("part", [b"\x21\xfe" + b"\1a" * 90 + b"\0", b"\x21\xfe\0"])
+def test_a_file_of_nothing_but_tiny_blocks_is_refused_after_some_of_them(part, monkeypatch):
+    monkeypatch.setattr("srcli.io.gif._ENOUGH_BLOCKS", 1000)
+    whole = gif(np.zeros((9, 9)))
+    data = whole[:-1] + part * (40_000 // len(part)) + b";"
+    with pytest.raises(ImageError, match="too many blocks"):
+        open_picture(data)
+    assert open_picture(whole[:-1] + part + b";").width == 9

@@ -1,5 +1,6 @@
 """What killed processes leave is removed by the next one, and what is still in use is not."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -12,6 +13,9 @@ from srcli.io import leftovers
 from srcli.io.files import replacing, scratch
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="nothing is locked there")
+by_descriptors = pytest.mark.skipif(
+    not Path("/proc/self/fd").is_dir(), reason="Linux tells what is open"
+)
 
 DESCRIPTORS = Path("/proc/self/fd")
 KILLED = """
@@ -26,9 +30,9 @@ with replacing(Path("a.png")) as partial, scratch(Path.cwd()) as folder:
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(tmp_path):
     """A folder in which a process was killed while it wrote a.png."""
-    monkeypatch.setattr(leftovers, "_dead_partials", {})  # as in a new process
+    leftovers._partials_in.cache_clear()  # as in a new process
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     killed = subprocess.run(
         [sys.executable, "-c", KILLED], cwd=tmp_path, env=environment, check=False
@@ -59,10 +63,10 @@ def test_who_needs_a_folder_on_the_way_removes_those_of_killed_processes(place):
     assert not any(name.startswith(".srcli-") for name in names(place))
 
 
-def test_what_is_being_written_is_left_alone(tmp_path, monkeypatch):
+def test_what_is_being_written_is_left_alone(tmp_path):
     with replacing(tmp_path / "a.png") as ours, scratch(tmp_path) as folder:
         ours.write_bytes(b"ours")
-        monkeypatch.setattr(leftovers, "_dead_partials", {})  # another process looks
+        leftovers._partials_in.cache_clear()  # another process looks
         with replacing(tmp_path / "a.png") as theirs, scratch(tmp_path):
             theirs.write_bytes(b"theirs")
         assert ours.read_bytes() == b"ours" and folder.is_dir()
@@ -78,6 +82,15 @@ def test_a_folder_is_listed_once_however_many_files_are_written(tmp_path, monkey
     assert len(listed) == 1
 
 
+def test_a_server_that_makes_a_folder_for_each_picture_does_not_remember_them_all(tmp_path):
+    before = leftovers._partials_in.cache_info().currsize
+    for number in range(300):
+        (tmp_path / f"{number}").mkdir()
+        with replacing(tmp_path / f"{number}/a.png"):
+            pass
+    assert leftovers._partials_in.cache_info().currsize <= max(before, 256)
+
+
 def test_a_folder_whose_process_was_killed_while_it_made_or_removed_it_goes_too(tmp_path):
     (tmp_path / ".srcli-0123abcd").mkdir()
     (tmp_path / ".srcli-4567cdef").mkdir()
@@ -87,10 +100,28 @@ def test_a_folder_whose_process_was_killed_while_it_made_or_removed_it_goes_too(
     assert not names(tmp_path)
 
 
-@pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="Linux tells")
+@by_descriptors
 def test_no_descriptor_stays_open(tmp_path):
     before = len(list(DESCRIPTORS.iterdir()))
     for _ in range(3):
         with replacing(tmp_path / "a.png") as partial, scratch(tmp_path):
             partial.write_bytes(b"whole")
     assert len(list(DESCRIPTORS.iterdir())) == before
+
+
+@by_descriptors
+@pytest.mark.parametrize("why", ["Windows", "a file system without locks"])
+def test_where_nothing_can_be_locked_nothing_is_held_open(tmp_path, monkeypatch, why):
+    """Windows renames and removes no file that somebody has open, not even who opened it."""
+    if why == "Windows":
+        monkeypatch.setattr(leftovers.sys, "platform", "win32")
+    else:
+        monkeypatch.setattr(leftovers.fcntl, "flock", refused)
+    with replacing(tmp_path / "a.png"), scratch(tmp_path) as folder:
+        open_files = {os.path.realpath(link) for link in DESCRIPTORS.iterdir()}
+        assert not [path for path in open_files if path.startswith(str(tmp_path))]
+    assert (tmp_path / "a.png").is_file() and not folder.exists()
+
+
+def refused(*_):
+    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))

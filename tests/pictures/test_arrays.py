@@ -41,6 +41,13 @@ def test_an_array_is_the_same_picture_as_a_file():
     np.testing.assert_array_equal(rows[0], rows[1])
 
 
+@pytest.mark.parametrize("dtype", [">u2", "<u2", ">f4", ">f8"])
+def test_the_order_of_bytes_in_an_array_does_not_matter(dtype):
+    levels = noise(9, 7, 3, dtype=np.uint16)
+    pixels = (levels if "u" in dtype else levels / 65535).astype(dtype)
+    assert np.allclose(from_array(pixels).page(0).read_rows(0, 9), levels / 65535)
+
+
 def test_the_array_may_change_afterwards():
     array = smooth(20, 30)
     picture = from_array(array)

@@ -298,3 +298,12 @@ def test_an_interlaced_png_is_decoded_whole():
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
 def test_a_picture_that_is_read_by_rows_needs_no_memory_for_the_whole(kind):
     assert open_picture(encoded(noise(200, 200, 3), kind)).decoder_bytes == 0
+
+
+@pytest.mark.parametrize("marker", [0xE1, 0xE5, 0xFE])
+def test_a_jpeg_of_nothing_but_segments_is_refused_before_memory_is_taken_for_them(marker):
+    whole = encoded(smooth(20, 30), "JPEG")
+    segments = bytes([0xFF, marker, 0, 2])
+    with pytest.raises(ImageError, match="over 100,000 segments"):
+        open_picture(whole[:2] + segments * 100_001 + whole[2:])
+    assert open_picture(whole[:2] + segments * 1000 + whole[2:]).width == 30

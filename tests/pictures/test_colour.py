@@ -98,7 +98,7 @@ def test_a_16_bit_spool_is_enough_for_8_bit_pictures(name):
 def test_a_spool_gets_the_samples_that_the_picture_needs(pixels, icc, fix, expected):
     picture = open_picture(tiff(pixels, icc))
     options = WriteOptions(size=(48, 36), color_fix=fix)
-    assert spool_dtype(picture, PictureFormat.TIFF, options, (48, 36)) == expected
+    assert spool_dtype(picture.page(0), PictureFormat.TIFF, options, (48, 36)) == expected
 
 
 @pytest.mark.parametrize("name", WIDE)

@@ -1,6 +1,8 @@
 """Animations and pages: all of them, with their times, from every kind of file into every other."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -8,8 +10,10 @@ import tifffile
 from picture_tools import enlarge, noise, smooth
 from PIL import Image
 
-from srcli.errors import ImageError
+from srcli.errors import ImageError, PixelLimitError
+from srcli.io import leftovers
 from srcli.io.formats import PictureFormat
+from srcli.io.metadata import Animation
 from srcli.io.pictures import open_picture
 
 DELAYS = [50, 60, 70, 80]
@@ -63,9 +67,61 @@ def test_the_number_of_loops_stays(kind):
     assert frames_of(written.getvalue())[2] == frames_of(data)[2]
 
 
+@pytest.mark.parametrize(
+    ("kind", "longest"), [("GIF", 655_350), ("WEBP", (1 << 24) - 1), ("PNG", 60_000_000)]
+)
+def test_times_and_loops_beyond_a_format_become_the_most_that_it_holds(kind, longest):
+    data = bytearray(animation("PNG"))
+    count, control = data.index(b"acTL"), data.index(b"fcTL")
+    struct.pack_into(">I", data, count + 8, (1 << 32) - 1)
+    struct.pack_into(">I", data, count + 12, zlib.crc32(data[count : count + 12]))
+    struct.pack_into(">HH", data, control + 24, 60_000, 1)  # seconds
+    struct.pack_into(">I", data, control + 30, zlib.crc32(data[control : control + 30]))
+    written = io.BytesIO()
+    enlarge(bytes(data), written, format=PictureFormat[kind])
+    played = open_picture(written.getvalue()).metadata.animation
+    loops = (1 << (32 if kind == "PNG" else 16)) - 1
+    assert played == Animation(delays_ms=(longest, *DELAYS[1:]), loops=loops)
+
+
 def test_a_picture_beside_the_frames_of_an_apng_is_no_frame():
     data = animation("PNG", default_image=True)
     assert open_picture(data).pages == 3
+
+
+def test_frames_come_in_any_order_and_no_decoder_begins_anew_for_each(monkeypatch):
+    data = animation("PNG", has_alpha=True)
+    expected, _, _ = frames_of(data)
+    opened = []
+    real = Image.open
+    monkeypatch.setattr(Image, "open", lambda file: opened.append(file) or real(file))
+    picture = open_picture(data)
+    for index in (0, 1, 2, 3, 3, 1, 2, 0):
+        picture._opened.clear()
+        page = picture.page(index)
+        rows = np.rint(page.read_rows(0, page.height) * 255)
+        visible = expected[index][:, :, 3] > 0
+        assert np.array_equal(rows[visible], expected[index][:, :, :3][visible])
+    assert len(opened) == 2  # for the header, and for the frames
+
+
+def layered(layers):
+    """A PSD of 7 x 5 pixels that opens gray; each of its layers is black."""
+    record = struct.pack(">4IHhI", 0, 0, 5, 7, 1, 0, 2 + 35) + b"8BIMnorm\xff\0\0\0"
+    record += struct.pack(">IIIi", 12, 0, 0, 0)
+    planes = bytes(2 + 35) * layers
+    content = struct.pack(">h", layers) + record * layers + planes
+    content += bytes(len(content) % 2)
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, 1, 5, 7, 8, 1) + bytes(8)
+    section = struct.pack(">II", len(content) + 4, len(content)) + content
+    return head + section + bytes(2) + b"\x80" * 35
+
+
+@pytest.mark.parametrize("layers", [0, 1, 3])
+def test_the_layers_of_a_psd_are_no_frames(layers):
+    picture = open_picture(layered(layers))
+    assert (picture.pages, picture.is_animated) == (1, False)
+    assert np.allclose(picture.page(0).read_rows(0, 5), 128 / 255)
 
 
 def test_frames_drawn_over_each_other_are_whole():
@@ -125,6 +181,20 @@ def test_pages_of_any_size_depth_and_kind_stay_what_they_are(tmp_path):
             colours = slice(0, 3) if len(shape) == 3 else slice(None)
             difference = (page.asarray().astype(int) - expected)[..., colours]
             assert np.abs(difference * (visible if len(shape) == 3 else 1)).max() <= 1
+
+
+def test_pages_count_together_however_they_differ():
+    data = pages_of([((8, 9, 3), np.uint8), ((70, 80), np.uint8), ((70, 90), np.uint8)])
+    picture = open_picture(data, pixel_limit=6000)
+    assert picture.page(1).width == 80
+    with pytest.raises(PixelLimitError, match="11,972 pixels in 3 pages"):
+        picture.page(2)
+
+
+def test_a_tiff_of_one_page_costs_no_look_at_the_whole_folder(tmp_path, monkeypatch):
+    leftovers._partials_in(tmp_path)  # which is remembered
+    monkeypatch.setattr(leftovers, "_listed", lambda folder: pytest.fail(f"{folder} is listed"))
+    enlarge(pages_of([((8, 9, 3), np.uint8)]), tmp_path / "page.tif")
 
 
 def test_pages_into_one_picture_are_announced():

@@ -1,5 +1,6 @@
 """What an address means, and what it never shows."""
 
+import os
 import pickle
 from pathlib import Path
 
@@ -74,3 +75,12 @@ def test_results_are_named_in_stores_as_they_are_in_folders(output, expected):
     target = target_of(Remote("s3", "bucket/d/a.png"), output)
     assert str(settle(target, ".png", None, "_x4", PictureFormat.PNG)) == expected
     assert isinstance(target, Place) == (not expected.endswith("b.png"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are text elsewhere")
+@pytest.mark.parametrize(
+    "name", [b"a b%.png", b"\xff\xfe.png", "\N{BLACK HEART SUIT}#?.png".encode()]
+)
+def test_a_path_comes_back_from_the_address_that_python_makes_of_it(name):
+    path = Path("/folder") / os.fsdecode(name)
+    assert address_of(path.as_uri()) == path

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
@@ -45,6 +46,24 @@ def test_all_kinds_give_the_same_picture(upscaler, tmp_path):
     by_pil = np.asarray(upscaler(Image.fromarray(pixels)))
     by_path = np.asarray(Image.open(upscaler(tmp_path / "a.png")))
     assert np.array_equal(by_array, by_pil) and np.array_equal(by_array, by_path)
+
+
+def test_a_page_is_what_it_is_alone_whatever_the_first_one_is(upscaler, tmp_path):
+    pages = [noise(9, 8), noise(9, 8, 3), noise(9, 8, dtype=np.uint16), noise(9, 8, 4)]
+
+    def enlarged(*pages):
+        with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+            for page in pages:
+                kind = "rgb" if page.ndim == 3 else "minisblack"
+                file.write(page, photometric=kind, metadata=None)
+        with tifffile.TiffFile(
+            upscaler(tmp_path / "a.tif", overwrite=True, color_fix="off")
+        ) as file:
+            return [page.asarray() for page in file.pages]
+
+    beside_others = enlarged(*pages)
+    for page, enlarged_beside in zip(pages, beside_others, strict=True):
+        assert np.array_equal(enlarged(page)[0], enlarged_beside)
 
 
 def test_a_path_comes_back_as_the_path_of_the_result(upscaler, tmp_path):

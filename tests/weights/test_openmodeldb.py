@@ -8,6 +8,7 @@ from weights_server import CONTENT, Served, digest
 
 from srcli.cli.app import main
 from srcli.errors import UnavailableWeightsError, UnknownWeightsError
+from srcli.io.cache import cache_root
 from srcli.services.weights import LicenceNotice, obtain
 from srcli.services.weights_cache import list_weights, remove_weights, verify_weights
 
@@ -134,3 +135,22 @@ def test_an_index_that_is_no_index_is_an_error_without_a_traceback(database, cap
     database.files["/models.json"] = Served(b"<html>", "text/html")
     code, _, err = run(capsys, "search", "x")
     assert code == 3 and "Invalid JSON" in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize("content", [b"", b'{"4x-Quiet": {"name"', b"\xff\xfe", b"[" * 100_000])
+def test_a_damaged_index_is_an_error_while_offline_and_is_not_fetched(database, capsys, content):
+    run(capsys, "search", "quiet")
+    index = cache_root() / "openmodeldb" / "models.json"
+    index.write_bytes(content)
+    code, out, err = run(capsys, "search", "quiet", "--offline")
+    assert (code, out) == (3, "") and "or damaged or too old" in err and "Traceback" not in err
+    assert index.read_bytes() == content and len(database.gets("models.json")) == 1
+
+
+@pytest.mark.parametrize("content", [[], {"4x-Quiet": None}, {"4x-Quiet": {"resources": 3}}])
+@pytest.mark.parametrize("place", ["--offline", "--online"])
+def test_an_index_of_other_values_is_an_error_without_a_traceback(database, capsys, content, place):
+    run(capsys, "search", "quiet")
+    (cache_root() / "openmodeldb" / "models.json").write_text(json.dumps(content))
+    code, out, err = run(capsys, "search", "quiet", place)
+    assert (code, out) == (3, "") and "its index is damaged" in err and "Traceback" not in err

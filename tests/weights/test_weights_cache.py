@@ -1,6 +1,8 @@
 """The cache: listed, checked, added to, and removed from."""
 
+import errno
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -192,3 +194,24 @@ def test_a_refusal_to_write_into_the_cache_says_what_to_do(tiny, monkeypatch):
     with pytest.raises(OutputError, match="read-only") as caught:
         obtain("tiny")
     assert "SRCLI_HOME" in caught.value.hint
+
+
+def test_a_record_that_another_process_is_writing_is_no_damaged_one(other, mine):
+    import_weights(mine, "own")
+    names = Cache().root / "names"
+    (names / ".later.0123abcd.partial.json").write_bytes(b'{"name": "la')
+    (names / "gone.json").symlink_to("removed since it was listed")
+    assert list(Cache().records()) == ["own"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has locks of another kind")
+def test_a_file_system_without_locks_is_said_to_have_none(tmp_path, monkeypatch):
+    def refused(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    with (
+        pytest.raises(OutputError, match="has no locks"),
+        Cache(tmp_path).locked("a", is_patient=False),
+    ):
+        pass
