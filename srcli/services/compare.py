@@ -10,6 +10,7 @@ from pathlib import Path
 from srcli.errors import ImageError, OutputError, SrcliError, UsageError
 from srcli.io.files import output_errors, replacing
 from srcli.io.foreign_save import save_whole
+from srcli.io.looks import is_folder, is_there
 from srcli.reports.difference import difference
 from srcli.reports.page import Card, Links, Page, Pair, Shown, index_html, page_html, thumbnail
 from srcli.reports.sheet import Box, comparison_sheet, interesting_boxes
@@ -91,7 +92,7 @@ def compare(
     """
     options = options or CompareOptions()
     labels = _labels(places, options.labels)
-    if any(place.is_dir() for place in places):
+    if any(is_folder(place) for place in places):
         if sheet is not None:
             hint = "name files for a sheet; folders make pages"
             raise UsageError("a sheet shows one set of pictures, not folders", hint=hint)
@@ -173,7 +174,7 @@ def _compare_folders(
     on_compared: OnCompared,
 ) -> CompareReport:
     index = folder / "index.html"
-    if folder.exists() and not folder.is_dir():
+    if is_there(folder) and not is_folder(folder):
         raise OutputError(f"{folder} is a file", hint="name a folder for the pages of folders")
     _check_target(index, (), overwrite=options.overwrite)
     partners = match(*places)
@@ -248,9 +249,9 @@ def _labels(places: Sequence[Path], wanted: Sequence[str]) -> tuple[str, ...]:
 
 
 def _check_target(target: Path | None, places: Sequence[Path], *, overwrite: bool) -> None:
-    if target is None or not target.exists():
+    if target is None or not is_there(target):
         return
-    if any(place.exists() and target.samefile(place) for place in places):
+    if any(is_there(place) and target.samefile(place) for place in places):
         raise OutputError(f"{target} is an input itself", hint="name another output")
     if not overwrite:
         raise OutputError(f"{target} exists already", hint="use --overwrite to replace it")

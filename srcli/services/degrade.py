@@ -20,6 +20,7 @@ from srcli.degradations.presets import DEGRADATIONS
 from srcli.degradations.recipe import Recipe, degrade
 from srcli.errors import ConfigError, ImageError, SrcliError, UsageError
 from srcli.io.files import output_errors, replacing
+from srcli.io.looks import is_there
 from srcli.reports.contact import Levels, Row, contact_sheet
 
 RECIPES = "recipes.jsonl"
@@ -92,7 +93,7 @@ def degrade_folder(
     not to be overwritten; OutputError or DiskFullError if `output` cannot be written.
     """
     recipes = output / RECIPES
-    if recipes.exists() and not config.overwrite:
+    if is_there(recipes) and not config.overwrite:
         hint = "add --overwrite, or choose another folder"
         raise UsageError(f"{output} holds an earlier result", hint=hint)
     sources = [path for path in files_below(folder) if not _is_ours(path, output)]

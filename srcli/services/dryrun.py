@@ -14,6 +14,7 @@ import torch
 from srcli.errors import SrcliError
 from srcli.inference.rows import TensorSink, TensorSource
 from srcli.io.addresses import Address, Remote, address_of
+from srcli.io.looks import is_there
 from srcli.services.batch import check_found
 from srcli.services.depot import Depot, Slot
 from srcli.services.engine import Engine
@@ -155,5 +156,5 @@ def _forecast(engines: Sequence[Engine], planned: Sequence[Planned], place: Addr
 
 
 def _free_bytes(place: Path) -> int:
-    existing = next(path for path in (place, *place.absolute().parents) if path.exists())
+    existing = next(path for path in (place, *place.absolute().parents) if is_there(path))
     return shutil.disk_usage(existing).free

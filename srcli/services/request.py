@@ -10,6 +10,7 @@ from pathlib import Path
 from srcli.errors import ImageError, UnavailableWeightsError, UsageError
 from srcli.io import stores
 from srcli.io.addresses import Address, Remote, address_of
+from srcli.io.looks import is_file, is_gone
 from srcli.io.sources.network import is_offline
 from srcli.services.cluster.options import ClusterOptions
 from srcli.services.devices import expand_devices
@@ -24,7 +25,7 @@ from srcli.services.network import (
     parse_blend,
 )
 from srcli.services.observer import Observer
-from srcli.services.targets import is_folder
+from srcli.services.targets import names_folder
 from srcli.services.tasks import FolderOptions, is_folder_input
 
 
@@ -64,13 +65,13 @@ def check_sources(sources: Sequence[Address], output: str | None, folder: Folder
         stores.check_writable(target)
     if folder.watch and not all(isinstance(source, Path) for source in sources):
         raise UsageError("a store cannot be watched", hint="run the same command now and then")
-    if len(sources) > 1 and not has_folder and output is not None and not is_folder(output):
+    if len(sources) > 1 and not has_folder and output is not None and not names_folder(output):
         raise UsageError(
             f"{len(sources)} pictures cannot all become {output}",
             hint="name a folder with --output, ending in a slash",
         )
     for source in sources if len(sources) == 1 else ():
-        if isinstance(source, Path) and not source.exists():
+        if isinstance(source, Path) and is_gone(source):
             hint = f"look in {source.parent.resolve()} for how it is spelled"
             raise ImageError(f"{source} does not exist", hint=hint)
     if has_folder:
@@ -80,7 +81,7 @@ def check_sources(sources: Sequence[Address], output: str | None, folder: Folder
 
 
 def _check_folder(output: str | None, folder: FolderOptions) -> None:
-    if output is not None and Path(output).is_file():
+    if output is not None and is_file(Path(output)):
         raise UsageError(
             f"{output} is a file: the pictures of a folder cannot become it",
             hint="name a folder with --output",

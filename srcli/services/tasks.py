@@ -10,6 +10,7 @@ from srcli.errors import ImageError, SrcliError
 from srcli.io import stores
 from srcli.io.addresses import Address, Remote
 from srcli.io.formats import PictureFormat
+from srcli.io.looks import is_folder
 from srcli.services.fingerprint import Content, Settings
 from srcli.services.folder import (
     Found,
@@ -96,7 +97,7 @@ def is_folder_input(address: Address) -> bool:
     if is_manifest(address):
         return True
     if isinstance(address, Path):
-        return address.is_dir()
+        return is_folder(address)
     if is_named_like_picture(PurePosixPath(address.name)):  # a store need not be asked
         return False
     entry = stores.entry_at(address)
