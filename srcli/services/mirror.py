@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, count
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeAlias
 
 from srcli.errors import ImageError
@@ -31,7 +31,8 @@ def mirror(
     """A place for each picture, in the tree below `output`, or beside it where that is None.
 
     Several input folders get a folder each below `output`. `kind` is the format asked for.
-    Names are compared without case, so that a tree can move to a disk that ignores it.
+    Names are compared without case, so that a tree can move to a disk that ignores it. No result
+    lies outside `output`, whatever the keys of a store are.
     """
     roots = _folder_names({one.root for one in found if one.root is not None})
     places = [Place(_folder(one, output, roots), one.path.stem) for one in found]
@@ -49,7 +50,17 @@ def _folder(one: Found, output: Address | None, roots: dict[Address, str]) -> Ad
         return one.path.parent
     if one.root is None:
         return output
-    return output / roots[one.root] / one.below
+    return output / roots[one.root] / _within(one.below)
+
+
+def _within(below: PurePath) -> PurePath:
+    """A path that stays below what it is put below: `a//b` and `../b` are keys like any other.
+
+    >>> _within(Path("/etc/a")), _within(Path("a/../../b"))
+    (PosixPath('etc/a'), PosixPath('a/__/__/b'))
+    """
+    parts = below.relative_to(below.anchor).parts
+    return type(below)(*("__" if part == ".." else part for part in parts))
 
 
 def _folder_names(roots: set[Address]) -> dict[Address, str]:
