@@ -256,13 +256,13 @@ class StoreHome:
         try:
             self._log.load(database, compact=not self._is_read_only)
             has_schema(database, str(self))  # rows that no run has written
+            self._sizes = {
+                entry.address.key: entry.bytes for entry in stores.listing(self._folder, below=True)
+            }
         except BaseException:
             database.close()
             self._scratch.cleanup()
             raise
-        self._sizes = {
-            entry.address.key: entry.bytes for entry in stores.listing(self._folder, below=True)
-        }
         if not self._is_read_only:
             self._changes = Changes(database, mutex)
             self._heart.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -25,7 +26,7 @@ from srcli.services.journal import Journal, results_in
 from srcli.services.manifest import is_manifest, read_manifest
 from srcli.services.mirror import mirror
 from srcli.services.store_folder import pictures_below
-from srcli.services.targets import Place, Target, make_folder
+from srcli.services.targets import Place, Target, make_folder, target_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,11 @@ class Task:
     @property
     def name(self) -> str:
         return name_of(self.source)
+
+
+def alone(source: Address, output: str | None) -> Task:
+    """The task of a picture that is the only input: its output may be the name of a picture."""
+    return Task(source=source, target=target_of(source, output))
 
 
 def look(inputs: Sequence[Address], output: Address | None, options: FolderOptions) -> Survey:
@@ -129,9 +135,11 @@ class Journals:
         return self._open[folder]
 
     def close(self) -> None:
-        for journal in self._open.values():
-            if journal is not None:
-                journal.close()
+        """Give all of them back, though one of them may fail at its end."""
+        with ExitStack() as stack:
+            for journal in self._open.values():
+                if journal is not None:
+                    stack.callback(journal.close)
 
     def _enter(self, folder: Address) -> Journal | None:
         if self._is_read_only:
