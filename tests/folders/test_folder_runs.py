@@ -187,6 +187,21 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(srcli, photos, tmp_
     assert not (tmp_path / "out").exists()
 
 
+def test_a_dry_run_of_one_picture_names_the_file_that_would_be_written(srcli, photos):
+    told = srcli("photos/a.png", "-o", "large.png", "--dry-run").out
+    assert "photos/a.png  6x5 -> large.png  24x20" in told
+
+
+def test_a_page_that_cannot_be_made_stops_no_run(srcli, tmp_path):
+    draw(tmp_path / "in/flat.png", size=(7, 3))  # rounded to another shape
+    draw(tmp_path / "in/square.png", size=(8, 8))
+    result = srcli("in", "-o", "out", "-s", "1.5", "--compare")
+    assert result.code == 0 and "not of one shape" in result.err
+    assert files_below(tmp_path / "out") == ["flat_x1.43.png", "square_x1.5.html"] + [
+        "square_x1.5.png"
+    ]
+
+
 def test_a_dry_run_after_a_run_has_nothing_to_do(srcli, photos):
     srcli("photos", "-o", "out", "-r")
     result = srcli("photos", "-o", "out", "-r", "--dry-run", "--json")
