@@ -14,6 +14,7 @@ from srcli.io.looks import is_folder, is_there
 from srcli.reports.difference import difference
 from srcli.reports.page import Card, Links, Page, Pair, Shown, index_html, page_html, thumbnail
 from srcli.reports.sheet import Box, comparison_sheet, interesting_boxes
+from srcli.services.naming import distinct
 from srcli.services.partners import match
 from srcli.services.picture_sets import PictureSet, check_box, read_set
 
@@ -192,15 +193,15 @@ def _compare_folders(
                 failed.append(NotCompared(title=title, error=error))
                 on_compared(failed[-1])
 
-    previous = None
+    names, previous = _page_names([title for title, _ in partners.rows]), None
     for current, following in pairwise(chain(sound(), [None])):
         assert current is not None
         title, pictures = current
-        address = Path(PAGES) / _page_name(title)
+        address = Path(PAGES) / names[title]
         links = Links(
             index=f"../{index.name}",
             previous=previous,
-            following=_page_name(following[0]) if following else None,
+            following=names[following[0]] if following else None,
         )
         result = _write_page(folder / address, pictures, _compared(pictures, title), options, links)
         cards.append(_card(address, pictures, result))
@@ -227,8 +228,10 @@ def _card(address: Path, pictures: PictureSet, result: Compared) -> Card:
     )
 
 
-def _page_name(title: str) -> str:
-    return f"{title.replace('/', '__')}.html"
+def _page_names(titles: Sequence[str]) -> dict[str, str]:
+    """A page in one folder for each picture of a tree."""
+    flat = distinct(title.replace("/", "__") for title in titles)
+    return {title: f"{name}.html" for title, name in zip(titles, flat, strict=True)}
 
 
 def _labels(places: Sequence[Path], wanted: Sequence[str]) -> tuple[str, ...]:
