@@ -11,7 +11,7 @@ import pytest
 
 from srcli.errors import ImageError, OutputError, SrcliError
 from srcli.io.files import replacing
-from srcli.services.fingerprint import Settings
+from srcli.services.fingerprint import Content, Settings
 from srcli.services.journal import JOURNAL_NAME, Journal, Status, results_in
 from srcli.services.journal_file import partials_of
 
@@ -90,6 +90,11 @@ def test_the_results_are_known_in_a_folder_that_may_not_be_written(out, source, 
     assert results_in(out) == {out / "a_x4.png"}
     with Journal.peek(out, SETTINGS, MODEL) as journal:
         assert journal.finished(source)
+
+
+def test_a_size_alone_does_not_say_that_nothing_was_written():
+    unstamped = Content(bytes=7, stamp=None)
+    assert not unstamped.same_file(unstamped)
 
 
 def test_another_time_alone_is_no_change_but_another_content_is(out, source):

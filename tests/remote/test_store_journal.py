@@ -119,10 +119,20 @@ def test_a_run_on_another_machine_is_watched_for_its_heartbeat(store, monkeypatc
         open_journal(store).close()
 
 
-def test_who_was_thought_dead_writes_no_more(store):
+def test_a_run_that_ends_while_it_is_watched_is_nobody_s_trouble(store, monkeypatch):
+    monkeypatch.setattr(lease, "_LOOK_SECONDS", 0.05)
+    leave_lease(store, pid=1, host="elsewhere")
+    place = store / "out/.srcli-journal/lease.json"
+    monkeypatch.setattr(lease.time, "sleep", lambda s: stores.delete(place))
+    open_journal(store).close()
+
+
+@pytest.mark.parametrize("is_renewed", [True, False])
+def test_who_was_thought_dead_writes_no_more(store, is_renewed):
     journal = open_journal(store)
     leave_lease(store, pid=1, host="elsewhere")
-    journal._home._lease.renew()
+    if is_renewed:
+        journal._home._lease.renew()
     with pytest.raises(OutputError, match="took over"):
         journal.sync()
     kill(store, journal)
