@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from srcli.errors import ImageError, UnavailableWeightsError, UsageError
 from srcli.io import stores
@@ -27,6 +29,9 @@ from srcli.services.network import (
 from srcli.services.observer import Observer
 from srcli.services.targets import names_folder
 from srcli.services.tasks import FolderOptions, is_folder_input
+
+
+Gotten = TypeVar("Gotten")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +100,9 @@ def _check_folder(output: str | None, folder: FolderOptions) -> None:
 
 def _load(request: UpscaleRequest, observer: Observer) -> LoadedNetwork:
     if request.model is None and request.blend is None and is_offline(request.offline):
-        return _load_offline(observer)
+        return offline_default(
+            partial(load_network, offline=True, on_event=observer.weights_event), observer
+        )
     names = [request.model or DEFAULT_MODEL]
     share = 0.0
     if request.blend is not None:
@@ -110,12 +117,12 @@ def _load(request: UpscaleRequest, observer: Observer) -> LoadedNetwork:
     return loaded[0] if len(loaded) == 1 else blend(loaded[0], loaded[1], share)
 
 
-def _load_offline(observer: Observer) -> LoadedNetwork:
-    """The default network if it is here, else the one that always is."""
+def offline_default(get: Callable[[str], Gotten], observer: Observer) -> Gotten:
+    """The default weights if they are here, else those that always are, and a note of it."""
     try:
-        return load_network(DEFAULT_MODEL, offline=True, on_event=observer.weights_event)
+        return get(DEFAULT_MODEL)
     except UnavailableWeightsError:
         observer.note(
             f"{DEFAULT_MODEL} is not on this machine: using {SHIPPED_MODEL}, which comes with srcli"
         )
-        return load_network(SHIPPED_MODEL, offline=True)
+        return get(SHIPPED_MODEL)
