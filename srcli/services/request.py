@@ -30,7 +30,6 @@ from srcli.services.observer import Observer
 from srcli.services.targets import names_folder
 from srcli.services.tasks import FolderOptions, is_folder_input
 
-
 Gotten = TypeVar("Gotten")
 
 
