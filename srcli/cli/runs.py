@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srcli.cli import interrupts, streams
 from srcli.cli.interrupts import Interrupted
-from srcli.errors import UsageError
+from srcli.errors import SrcliError, UsageError, memory_errors
 from srcli.io.addresses import Address, Remote, is_remote
 
 if TYPE_CHECKING:  # the services import torch
@@ -27,12 +27,14 @@ def run(
 ) -> None:
     """Enlarge what was named, and show it; with `compares`, make a page beside each result.
 
-    Raises UsageError where a page cannot lie beside them.
+    Raises UsageError where a page cannot lie beside them, and for what a pipe cannot do.
     """
     is_in_store = any(isinstance(each, Remote) for each in inputs) or is_remote(output or "")
     if compares and is_in_store:
         raise UsageError("--compare needs files of this machine", hint="copy them here first")
     if streams.is_piped(inputs, output):
+        _refuse_of_pipe({"--compare": compares, "--watch": request.folder.watch})
+        _refuse_of_pipe({"--engine ray": request.cluster is not None})
         _run_piped(request, inputs, output, view)
     else:
         _run_files(request, inputs, output, view, compares=compares)
@@ -44,11 +46,19 @@ def preview(
     """Show what would be done."""
     from srcli.services.dryrun import Forecast, preview_files
 
+    if streams.is_piped(inputs, output):
+        _refuse_of_pipe({"--dry-run": True})
     for each in preview_files(request, inputs, output, view):
         if isinstance(each, Forecast):
             view.forecast(each)
         else:
             view.planned(each)
+
+
+def _refuse_of_pipe(options: Mapping[str, bool]) -> None:
+    given = [name for name, is_given in options.items() if is_given]
+    if given:
+        raise UsageError(f"{given[0]} needs files, not a pipe", hint="leave one of the two out")
 
 
 def _run_piped(
@@ -90,6 +100,13 @@ def _run_files(
 def _compare(outcome: Outcome, view: UpscaleView, *, wanted: bool) -> None:
     from srcli.services.compare import compare_upscaled
 
-    if wanted and outcome.report is not None:
-        compared = compare_upscaled(Path(outcome.report.source), Path(outcome.report.output))
+    if not wanted or outcome.report is None:
+        return
+    source, output = outcome.report.source, outcome.report.output
+    try:
+        with memory_errors(f"the page of {output}"):
+            compared = compare_upscaled(Path(source), Path(output))
+    except SrcliError as error:  # the picture is done, and the others are still to come
+        view.note(f"no page compares {output} with {source}: {error}")
+    else:
         view.note(f"compare them in {compared.page}")

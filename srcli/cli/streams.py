@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from srcli.errors import UsageError
 from srcli.io.addresses import Address
+from srcli.io.looks import is_folder
 
 STREAM = "-"
 
@@ -55,7 +56,7 @@ def piped(
 
 
 def _is_folder(address: Address) -> bool:
-    return isinstance(address, Path) and address.is_dir()
+    return isinstance(address, Path) and is_folder(address)
 
 
 def _reads(inputs: Sequence[Address]) -> bool:

@@ -15,6 +15,7 @@ from srcli.data.alignment import find_shift
 from srcli.data.decode import Header, ReadPicture, is_transparent, read_header, read_picture
 from srcli.degradations.resize import Filter, resize
 from srcli.errors import ImageError, UsageError
+from srcli.io.looks import is_file, is_folder
 
 # A file with such a name ought to be a picture; any other is one only if it proves to be.
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".ppm")
@@ -138,12 +139,12 @@ def survey_pairs(
 
 def files_below(folder: Path) -> Iterator[Path]:
     """Every file below a folder, sorted, but hidden ones; UsageError if there is no such folder."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UsageError(f"{folder}: no such folder", hint="give a folder of pictures")
     for path in sorted(folder.rglob("*")):
         # Names with a dot in front are the system's: .DS_Store, ._photo.jpg, .thumbnails/
         is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and not is_hidden:
+        if is_file(path) and not is_hidden:
             yield path
 
 

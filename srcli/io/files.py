@@ -29,6 +29,7 @@ _REFUSED = {
     errno.ENOENT: "the folder does not exist",
     errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.EISDIR: "a folder has that name",
+    errno.EEXIST: "a file has that name",
     errno.ENAMETOOLONG: "the name is too long for the file system",
 }
 

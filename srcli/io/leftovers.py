@@ -142,11 +142,16 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def _remove_folder_if_dead(folder: Path) -> None:
-    if (folder / _LOCK).exists():
+    """One look decides: a new folder is empty until its lock is in it, and never without one then.
+
+    Of another user's folder, which nobody else may list, nothing is removed.
+    """
+    names = {path.name for path in _listed(folder)}
+    if _LOCK in names:
         _remove_if_dead(folder / _LOCK, lambda: shutil.rmtree(folder, ignore_errors=True))
-    elif any(_listed(folder)):  # killed while it was being removed
+    elif names:  # killed while it was being removed
         shutil.rmtree(folder, ignore_errors=True)
-    else:  # killed before it was locked, or just made
+    else:  # killed before it was locked, or just made: then it is no longer empty, or made again
         with suppress(OSError):
             folder.rmdir()
 

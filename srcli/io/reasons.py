@@ -3,8 +3,9 @@
     thread 1   fails, "a" is written                     takes "a; b"
     thread 2                          fails, "b" is written            takes ""
 
-So a failure is compared with the others of its time. Where there were any, what failed is done
-again, until nothing else fails meanwhile and the reason is the same twice.
+So a failure is compared with the others of its time. Where there were any, or others are at work
+that may just have failed, what failed is done again, until nothing else fails meanwhile and the
+reason is the same twice.
 """
 
 from __future__ import annotations
@@ -69,13 +70,16 @@ def told(again: Callable[[], object] | None = None) -> Iterator[None]:
     if getattr(_local, "is_looking", False):
         yield
         return
-    before = _census.count(inside=1)
+    is_outermost = not getattr(_local, "is_inside", False)  # a thread counts once
+    before = _census.count(inside=is_outermost)
+    _local.is_inside = True
     try:
         yield
     except VipsError as error:
         raise VipsFailure(_reason(error, before, again)) from error
     finally:
-        _census.count(inside=-1)
+        _local.is_inside = not is_outermost
+        _census.count(inside=-is_outermost)
 
 
 def damaged(name: str, reason: str) -> SrcliError:
@@ -144,19 +148,21 @@ def _takes_more(file: Path) -> bool:
 def _reason(error: VipsError, before: int, again: Callable[[], object] | None) -> str:
     reason = _plain(error)
     now = _census.count(failures=1)
-    if _census.inside > 1:
+    are_others = _census.inside > 1
+    if are_others:
         sleep(_GRACE_SECONDS)
         now = _census.failures
-    if reason and now == before + 1:
+    is_alone = now == before + 1
+    if reason and is_alone and (again is None or not are_others):
         return reason
-    return _look_again(again) if again is not None else ""
+    return _look_again(again, reason if is_alone else None) if again is not None else ""
 
 
-def _look_again(again: Callable[[], object]) -> str:
+def _look_again(again: Callable[[], object], last: str | None) -> str:
+    """What it is now, when it is the same twice; `last` is what it was, if it may be believed."""
     with _looking:
         _local.is_looking = True
         try:
-            last = None
             for _ in range(_MOST_LOOKS):
                 before = _census.failures
                 reason = _failure(again)

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 CONNECT_SECONDS, READ_SECONDS = 5, 60
 PAGE_OBJECTS = 1000  # S3's most
 _EXTRAS = {"s3": "s3", "gs": "gs", "az": "az", "http": "http", "https": "http"}
-_STAMPS = ("ETag", "etag", "generation", "blob_id", "md5Hash", "LastModified", "created")
+_STAMPS = (
+    *("ETag", "etag", "generation", "blob_id", "md5Hash", "LastModified", "created"),
+    *("Content-MD5", "Digest", "Last-Modified"),  # of servers of the web that know no ETag
+)
 # They log what they raise as well, some with a traceback, some on every request.
 _TALKATIVE = ("gcsfs", "s3fs", "adlfs", "azure", "botocore", "aiobotocore", "google", "fsspec")
 # What the libraries of stores raise besides OSError; looked up only when one of them raised.

@@ -23,6 +23,7 @@ from srcli.services.tasks import (
     Journals,
     Listing,
     Task,
+    alone,
     is_folder_input,
     look,
     uses_journal,
@@ -139,15 +140,12 @@ class _Run:
         if self._request.folder.watch:
             yield from self._arriving(listing)
             return
-        tasks = self._alone() if self._is_one else listing.tasks(surveyed)
+        is_one, output = self._is_one, self._target
+        tasks = [alone(self._sources[0], output)] if is_one else listing.tasks(surveyed)
         self._observer.listed(tuple(task.name for task in tasks))
         if self._observer.wants_megapixels:
             Thread(target=self._measure, args=(tasks,), daemon=True, name="srcli measure").start()
         yield from tasks
-
-    def _alone(self) -> list[Task]:
-        (source,) = self._sources
-        return [Task(source=source, target=target_of(source, self._target))]
 
     def _arriving(self, listing: Listing) -> Iterator[Task]:
         for surveyed, ready in Watch(self._look, self._stop).arrivals():

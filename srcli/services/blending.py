@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from srcli.errors import OutputError
+from srcli.io.looks import is_there
 from srcli.io.tensors import write_safetensors
 from srcli.services.network import blend, load_network
 from srcli.services.weights import OnEvent, ignore
@@ -40,7 +41,7 @@ def blend_weights(
     PSNR-oriented network, `second` the GAN, and the demonstration used alpha 0.8. Raises
     WeightsError, UsageError when the two do not match, or OutputError.
     """
-    if output.exists() and not overwrite:
+    if is_there(output) and not overwrite:
         raise OutputError(f"{output} exists already", hint="use --overwrite to replace it")
     loaded = [
         load_network(name, offline=offline, trust=trust, on_event=on_event)

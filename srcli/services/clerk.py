@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -56,7 +57,7 @@ class Clerk:
     options: PictureOptions
     stop: Stop
     is_strict: bool = False  # the first failure ends the run
-    bugs: list[Exception] = field(default_factory=list)
+    troubles: list[Exception] = field(default_factory=list)  # that end the run: raised at its end
 
     def options_for(self, case: Case) -> PictureOptions:
         """The journal knows what may be replaced; without one the place itself is asked."""
@@ -102,25 +103,32 @@ class Clerk:
 
     def guard(self, step: Callable[[C], bool], case: C) -> bool:
         """Run one step; whatever ends the case here also frees what it holds."""
+        goes_on = False
         try:
-            with memory_errors(case.task.name):
-                if step(case):
-                    return True
-        except StoppedError:
-            self._give_up(case)
-        except SrcliError as error:
-            self._fail(case, error)
-        except Exception as bug:  # not hidden: raised when the other pictures are done
-            self.bugs.append(bug)
-            message = f"{case.task.name}: {type(bug).__name__}: {bug}"
-            self._fail(case, SrcliError(message, hint="this is a bug of srcli: please report it"))
-        case.free()
-        return False
+            goes_on = self._taken(step, case)
+        finally:
+            if not goes_on:  # or others would wait for its room for ever
+                case.free()
+        return goes_on
 
     def go_on_or_stop(self) -> None:
         """Raise StoppedError once the run is being stopped."""
         if self.stop.is_set():
             raise StoppedError
+
+    def _taken(self, step: Callable[[C], bool], case: C) -> bool:
+        try:
+            with memory_errors(case.task.name):
+                return step(case)
+        except StoppedError:
+            self._give_up(case)
+        except SrcliError as error:
+            self._fail(case, error)
+        except Exception as bug:  # not hidden: raised when the other pictures are done
+            self.troubles.append(bug)
+            message = f"{case.task.name}: {type(bug).__name__}: {bug}"
+            self._fail(case, SrcliError(message, hint="this is a bug of srcli: please report it"))
+        return False
 
     def _skip(self, case: Case, output: Address) -> bool:
         case.outcome = Outcome(source=case.task.name, skipped=str(output))
@@ -133,12 +141,20 @@ class Clerk:
             self.stop.set()
         journal, source = case.task.journal, _address(case.task)
         if journal is not None and source is not None and not is_full:
-            journal.failed(source, error)
+            self._write_down(partial(journal.failed, source, error))
 
     def _give_up(self, case: Case) -> None:
         journal, source = case.task.journal, _address(case.task)
         if case.has_begun and journal is not None and source is not None:
-            journal.stopped(source)
+            self._write_down(partial(journal.stopped, source))
+
+    def _write_down(self, write: Callable[[], None]) -> None:
+        """Books that cannot be kept end the run; how the case ended is told nevertheless."""
+        try:
+            write()
+        except SrcliError as error:
+            self.stop.set()
+            self.troubles.append(error)
 
 
 def _address(task: Task) -> Address | None:

@@ -10,9 +10,11 @@ from pathlib import Path
 from srcli.errors import ImageError, OutputError, SrcliError, UsageError
 from srcli.io.files import output_errors, replacing
 from srcli.io.foreign_save import save_whole
+from srcli.io.looks import is_folder, is_there
 from srcli.reports.difference import difference
 from srcli.reports.page import Card, Links, Page, Pair, Shown, index_html, page_html, thumbnail
 from srcli.reports.sheet import Box, comparison_sheet, interesting_boxes
+from srcli.services.naming import distinct
 from srcli.services.partners import match
 from srcli.services.picture_sets import PictureSet, check_box, read_set
 
@@ -91,7 +93,7 @@ def compare(
     """
     options = options or CompareOptions()
     labels = _labels(places, options.labels)
-    if any(place.is_dir() for place in places):
+    if any(is_folder(place) for place in places):
         if sheet is not None:
             hint = "name files for a sheet; folders make pages"
             raise UsageError("a sheet shows one set of pictures, not folders", hint=hint)
@@ -173,7 +175,7 @@ def _compare_folders(
     on_compared: OnCompared,
 ) -> CompareReport:
     index = folder / "index.html"
-    if folder.exists() and not folder.is_dir():
+    if is_there(folder) and not is_folder(folder):
         raise OutputError(f"{folder} is a file", hint="name a folder for the pages of folders")
     _check_target(index, (), overwrite=options.overwrite)
     partners = match(*places)
@@ -191,15 +193,15 @@ def _compare_folders(
                 failed.append(NotCompared(title=title, error=error))
                 on_compared(failed[-1])
 
-    previous = None
+    names, previous = _page_names([title for title, _ in partners.rows]), None
     for current, following in pairwise(chain(sound(), [None])):
         assert current is not None
         title, pictures = current
-        address = Path(PAGES) / _page_name(title)
+        address = Path(PAGES) / names[title]
         links = Links(
             index=f"../{index.name}",
             previous=previous,
-            following=_page_name(following[0]) if following else None,
+            following=names[following[0]] if following else None,
         )
         result = _write_page(folder / address, pictures, _compared(pictures, title), options, links)
         cards.append(_card(address, pictures, result))
@@ -226,8 +228,10 @@ def _card(address: Path, pictures: PictureSet, result: Compared) -> Card:
     )
 
 
-def _page_name(title: str) -> str:
-    return f"{title.replace('/', '__')}.html"
+def _page_names(titles: Sequence[str]) -> dict[str, str]:
+    """A page in one folder for each picture of a tree."""
+    flat = distinct(title.replace("/", "__") for title in titles)
+    return {title: f"{name}.html" for title, name in zip(titles, flat, strict=True)}
 
 
 def _labels(places: Sequence[Path], wanted: Sequence[str]) -> tuple[str, ...]:
@@ -248,9 +252,9 @@ def _labels(places: Sequence[Path], wanted: Sequence[str]) -> tuple[str, ...]:
 
 
 def _check_target(target: Path | None, places: Sequence[Path], *, overwrite: bool) -> None:
-    if target is None or not target.exists():
+    if target is None or not is_there(target):
         return
-    if any(place.exists() and target.samefile(place) for place in places):
+    if any(is_there(place) and target.samefile(place) for place in places):
         raise OutputError(f"{target} is an input itself", hint="name another output")
     if not overwrite:
         raise OutputError(f"{target} exists already", hint="use --overwrite to replace it")

@@ -20,7 +20,9 @@ from srcli.degradations.presets import DEGRADATIONS
 from srcli.degradations.recipe import Recipe, degrade
 from srcli.errors import ConfigError, ImageError, SrcliError, UsageError
 from srcli.io.files import output_errors, replacing
+from srcli.io.looks import is_there
 from srcli.reports.contact import Levels, Row, contact_sheet
+from srcli.services.naming import distinct
 
 RECIPES = "recipes.jsonl"
 SHEET_ROWS = 12
@@ -92,7 +94,7 @@ def degrade_folder(
     not to be overwritten; OutputError or DiskFullError if `output` cannot be written.
     """
     recipes = output / RECIPES
-    if recipes.exists() and not config.overwrite:
+    if is_there(recipes) and not config.overwrite:
         hint = "add --overwrite, or choose another folder"
         raise UsageError(f"{output} holds an earlier result", hint=hint)
     sources = [path for path in files_below(folder) if not _is_ours(path, output)]
@@ -159,10 +161,12 @@ def _names(sources: Sequence[Path], folder: Path) -> dict[Path, Path]:
     """Where each goes, below the output: its own path as .png; a.jpg beside a.tif as a.jpg.png."""
     names = {source: source.relative_to(folder).with_suffix(".png") for source in sources}
     uses = Counter(names.values())
-    return {
-        source: name if uses[name] == 1 else name.with_name(f"{source.name}.png")
+    apart = (
+        name if uses[name] == 1 else name.with_name(f"{source.name}.png")
         for source, name in names.items()
-    }
+    )
+    stems = distinct(name.with_suffix("").as_posix() for name in apart)  # a.jpg.png may be there
+    return {source: Path(f"{stem}.png") for source, stem in zip(names, stems, strict=True)}
 
 
 def _cropped(picture: Tensor, source: Path, scale: int) -> Tensor:

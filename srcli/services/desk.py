@@ -17,7 +17,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 
-from srcli.errors import ImageError, PixelLimitError
+from srcli.errors import ImageError, PixelLimitError, memory_errors
 from srcli.io.formats import HEAD_BYTES, PictureFormat, sniff
 from srcli.io.pictures import open_picture
 from srcli.services.cores import Cores, core_count
@@ -129,7 +129,8 @@ class Desk:
         try:
             if ticket.stop.is_set():
                 raise StoppedError
-            step(ticket)
+            with memory_errors(PICTURE):
+                step(ticket)
         except Exception as error:  # a bug too is the caller's to report; the others go on
             self._free(ticket)  # before the caller hears of it and deletes the folder
             ticket.result.set_exception(error)

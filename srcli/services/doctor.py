@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from srcli import __version__
 from srcli.errors import SrcliError
 from srcli.io.cache import cache_root
+from srcli.io.looks import is_there
 from srcli.io.sources.network import is_offline
 from srcli.services.devices import DeviceFacts, list_devices
 
@@ -63,7 +64,7 @@ class DoctorReport:
 def examine() -> DoctorReport:
     """Look at the machine; opens a connection to each host unless offline."""
     root = cache_root()
-    existing = next(path for path in (root, *root.parents) if path.exists())
+    existing = next(path for path in (root, *root.parents) if is_there(path))
     offline = is_offline(None)
     libvips, formats, refused = _libvips()
     return DoctorReport(

@@ -14,6 +14,7 @@ import torch
 from srcli.errors import SrcliError
 from srcli.inference.rows import TensorSink, TensorSource
 from srcli.io.addresses import Address, Remote, address_of
+from srcli.io.looks import is_there
 from srcli.services.batch import check_found
 from srcli.services.depot import Depot, Slot
 from srcli.services.engine import Engine
@@ -22,7 +23,15 @@ from srcli.services.job import PictureOptions, open_job
 from srcli.services.observer import Observer
 from srcli.services.request import UpscaleRequest, check_sources, load_engines
 from srcli.services.targets import expected_bytes
-from srcli.services.tasks import Journals, Listing, Task, look, uses_journal
+from srcli.services.tasks import (
+    Journals,
+    Listing,
+    Task,
+    alone,
+    is_folder_input,
+    look,
+    uses_journal,
+)
 
 PROBE_SECONDS = 0.5  # a probe that takes so long is believed
 SMALLEST_PROBE_PX, LARGEST_PROBE_PX = 64, 512
@@ -73,6 +82,8 @@ def preview_files(
     place = None if output is None else address_of(output)
     surveyed = look(sources, place, request.folder)
     check_found(surveyed, sources)
+    if request.cluster is not None:
+        observer.note("the time is what this machine would take, without a cluster")
     engines = load_engines(request, observer)
     journals = None
     if uses_journal(sources, request.folder):
@@ -80,7 +91,8 @@ def preview_files(
         journals = Journals(place, settings, engines[0].loaded.digest, read_only=True)
     planned = []
     with closing(Listing(place, request.picture.format, journals)) as listing, Depot() as depot:
-        for task in listing.tasks(surveyed):
+        is_one = len(sources) == 1 and not is_folder_input(sources[0])
+        for task in [alone(sources[0], output)] if is_one else listing.tasks(surveyed):
             with closing(depot.slot()) as slot:  # an object comes here whole, for its header
                 planned.append(_plan(engines[0], task, request.picture, slot))
             yield planned[-1]
@@ -155,5 +167,5 @@ def _forecast(engines: Sequence[Engine], planned: Sequence[Planned], place: Addr
 
 
 def _free_bytes(place: Path) -> int:
-    existing = next(path for path in (place, *place.absolute().parents) if path.exists())
+    existing = next(path for path in (place, *place.absolute().parents) if is_there(path))
     return shutil.disk_usage(existing).free

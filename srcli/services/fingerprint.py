@@ -42,8 +42,9 @@ class Content:
     sha256: str | None = None
 
     def same_file(self, other: Content) -> bool:
-        """Whether size and stamp say that nothing was written since."""
-        return (self.bytes, self.stamp) == (other.bytes, other.stamp) and self.bytes is not None
+        """Whether size and stamp say that nothing was written since; they may be unknown."""
+        is_known = self.bytes is not None and self.stamp is not None
+        return is_known and (self.bytes, self.stamp) == (other.bytes, other.stamp)
 
 
 def settings_of(engine: EngineOptions, picture: PictureOptions) -> Settings:

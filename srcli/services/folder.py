@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -25,6 +26,7 @@ from pathlib import Path, PurePath
 from srcli.errors import ImageError
 from srcli.io.addresses import Address, relative_to
 from srcli.io.formats import format_of_name
+from srcli.io.looks import is_folder, is_there
 from srcli.services.fingerprint import Content
 
 LITTER = frozenset(
@@ -94,9 +96,10 @@ def survey(
     `avoid` is a folder not to enter: that of the results, where it lies inside an input.
     `results_in(folder)` names files, by their real paths, that an earlier run wrote.
     """
-    walk = _Walk(rules or WalkRules(), _identity(avoid) if avoid else None, results_in)
+    avoided = _identity(avoid) if avoid and is_there(avoid) else None
+    walk = _Walk(rules or WalkRules(), avoided, results_in)
     for path in inputs:
-        if path.is_dir():
+        if is_folder(path):
             walk.enter_root(path)
         else:
             walk.take(Found(path), os.path.realpath(path))
@@ -137,14 +140,14 @@ class _Walk:
     _seen: set[str] = field(default_factory=set)  # real paths of files
     _entered: set[tuple[int, int]] = field(default_factory=set)  # device and inode of folders
     _results: set[str] = field(default_factory=set)
-    _links: list[Path] = field(default_factory=list)  # to folders, for after the real ones
+    _links: deque[Path] = field(default_factory=deque)  # to folders, for after the real ones
 
     def enter_root(self, root: Path) -> None:
         """Real folders first: what a link shows again is then already known by its own name."""
         before = len(self.found)
-        self._enter(root, root, is_root=True)
+        self._walk(root, root, is_root=True)
         while self._links:
-            self._enter(root, self._links.pop(0))
+            self._walk(root, self._links.popleft())
         self.found[before:] = sorted(self.found[before:], key=lambda one: _order(one[0].path))
 
     def take(self, found: Found, real: str) -> None:
@@ -156,7 +159,18 @@ class _Walk:
         kept = tuple(found for found, real in self.found if real not in self._results)
         return Survey(found=kept, problems=tuple(self.problems), passed_over=self.passed_over)
 
-    def _enter(self, root: Path, folder: Path, *, is_root: bool = False) -> None:
+    def _walk(self, root: Path, folder: Path, *, is_root: bool = False) -> None:
+        """Depth first, by a list: a tree may be deeper than Python's own stack."""
+        under_way = [self._enter(root, folder, is_root=is_root)]
+        while under_way:
+            below = next(under_way[-1], None)
+            if below is None:
+                under_way.pop()
+            else:
+                under_way.append(self._enter(root, below))
+
+    def _enter(self, root: Path, folder: Path, *, is_root: bool = False) -> Iterator[Path]:
+        """Take the pictures of one folder, and give those below that are to be entered."""
         try:
             identity = _identity(folder)
             if identity in self._entered or (identity == self.avoid and not is_root):
@@ -171,9 +185,9 @@ class _Walk:
         real = os.path.realpath(folder)
         for entry in entries:
             if not self._is_left_out(root, entry):
-                self._look(root, entry, real)
+                yield from self._look(root, entry, real)
 
-    def _look(self, root: Path, entry: os.DirEntry[str], real_folder: str) -> None:
+    def _look(self, root: Path, entry: os.DirEntry[str], real_folder: str) -> Iterator[Path]:
         path = Path(entry.path)
         try:
             mode = entry.stat().st_mode
@@ -182,19 +196,19 @@ class _Walk:
                 self._report(path, f"{path} is a link that leads nowhere")
             return
         if stat.S_ISDIR(mode):
-            self._meet_folder(root, path, is_link=entry.is_symlink())
+            yield from self._meet_folder(path, is_link=entry.is_symlink())
         elif stat.S_ISREG(mode) and self._is_wanted(root, path):
             is_link = entry.is_symlink()
             real = os.path.realpath(path) if is_link else os.path.join(real_folder, entry.name)  # noqa: PTH118
             self.take(Found(path, root), real)
 
-    def _meet_folder(self, root: Path, path: Path, *, is_link: bool) -> None:
+    def _meet_folder(self, path: Path, *, is_link: bool) -> Iterator[Path]:
         if not self.rules.recursive:
             self.passed_over += 1
         elif is_link:
             self._links.append(path)
         else:
-            self._enter(root, path)
+            yield path
 
     def _is_left_out(self, root: Path, entry: os.DirEntry[str]) -> bool:
         return is_litter(entry.name) or _matches_in(self.rules.exclude, root, Path(entry.path))

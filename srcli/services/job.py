@@ -19,6 +19,7 @@ from srcli.io.drift import ColorFix
 from srcli.io.encode import WriteOptions, spool_dtype, target_dtype
 from srcli.io.files import scratch
 from srcli.io.formats import PictureFormat, check_target, limits_of
+from srcli.io.looks import is_folder
 from srcli.io.pictures import Page, Picture, open_picture
 from srcli.io.profiles import IccMode
 from srcli.io.reasons import reading
@@ -117,7 +118,7 @@ class Job:
         """
         if self.work_folder is None:
             parent = self.file.parent if isinstance(self.file, Path) else None
-            beside = parent if parent is not None and parent.is_dir() else None
+            beside = parent if parent is not None and is_folder(parent) else None
             self.resources.callback(setattr, self, "work_folder", None)
             self.work_folder = self.resources.enter_context(scratch(beside))
         return self.work_folder

@@ -5,7 +5,7 @@ one source under one group of settings and one network:
 
     (no row) --begin--> running --done--> done       the output is whole and in its place
                            |------failed--> failed   with the reason; tried again next time
-                           `------stopped-> stopped  given up when the run was ended
+                           `------stopped-> stopped  given up when the run was ended, or killed
 
 A row is `running` on the disk before its output can appear, and the output is whole before the
 row is `done`. So whenever the process is killed, every output in the folder has a row that names
@@ -26,6 +26,7 @@ from typing import Self
 from srcli.errors import OutputError, SrcliError
 from srcli.io import stores
 from srcli.io.addresses import Address
+from srcli.io.looks import is_gone
 from srcli.services.fingerprint import Content, Settings, content_of, quick_content_of
 from srcli.services.journal_file import JOURNAL_NAME, has_schema, translated
 from srcli.services.journal_home import Home, home_of, real_path
@@ -117,7 +118,8 @@ class Journal:
 
         `content` is the source's with its digest; without, a file of this machine is read. When
         the same picture became that output under another path, and is not there any more, the row
-        moves with it and the finished output is returned: nothing is left to do.
+        moves with it and the finished output is returned: nothing is left to do, unless
+        `overwrite` asks for it.
 
         Raises OutputError where the output belongs to another picture, or to nobody and
         `overwrite` is not set.
@@ -187,10 +189,17 @@ class Journal:
         self.close()
 
     def _sweep(self) -> None:
-        """Remove what a killed run left half written, and only that: it is named by a row."""
+        """Remove what a killed run left half written, and only that: it is named by a row.
+
+        Such a row is then `stopped`, with the size of what lies in its place: if the kill came when
+        the result was there, that is still known for srcli's when this run too is ended early.
+        """
         with self._safely():
             begun = self._rows.begun()
         self._home.sweep(begun)
+        with self._safely():
+            for output in begun:
+                self._rows.give_up(output, self._home.size(output))
 
     def _settle_owner(
         self,
@@ -220,7 +229,7 @@ class Journal:
                     hint="choose another --suffix or --output, or use --overwrite",
                 )
             is_finished = owner.status is Status.DONE and owner.key[1:] == self._rows.run
-            if is_moved and is_finished:
+            if is_moved and is_finished and not overwrite:
                 self._rows.adopt(owner, source, content)
                 return True
         if not may_replace:
@@ -280,5 +289,5 @@ def results_in(folder: Address) -> frozenset[Address]:
 
 def _exists(source: Address) -> bool:
     if isinstance(source, Path):
-        return source.exists()
+        return not is_gone(source)
     return stores.entry_at(source) is not None

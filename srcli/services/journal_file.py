@@ -67,8 +67,13 @@ def take_lock(folder: Path) -> FileLock:
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
-    """An existing journal, to look at."""
-    address = f"{path.absolute().as_uri()}?mode=ro"
+    """An existing journal, to look at.
+
+    SQLite itself wants to write beside one, unless it is told that nobody writes there: then a log
+    that a killed run left is not read.
+    """
+    is_writable = os.access(path.parent, os.W_OK)
+    address = f"{path.absolute().as_uri()}?{'mode=ro' if is_writable else 'immutable=1'}"
     database = sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None)
     database.text_factory = _decoded
     return database
@@ -185,9 +190,9 @@ def partials_of(output: Path) -> list[Path]:
     """What `io.files.replacing` left beside `output` when its process was killed."""
     stem, suffix = re.escape(output.stem[:40]), re.escape(output.suffix)
     name = re.compile(rf"\.{stem}\.[0-9a-f]{{8}}\.partial{suffix}")
-    if not output.parent.is_dir():
-        return []
-    return [path for path in output.parent.iterdir() if name.fullmatch(path.name)]
+    with suppress(OSError):  # gone since, or no longer ours to look at
+        return [path for path in output.parent.iterdir() if name.fullmatch(path.name)]
+    return []
 
 
 def to_text(path: Path) -> Text:

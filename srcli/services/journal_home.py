@@ -23,6 +23,7 @@ from srcli.errors import SrcliError
 from srcli.io import stores
 from srcli.io.addresses import Address, Remote
 from srcli.io.files import output_errors, scratch_place
+from srcli.io.looks import is_file
 from srcli.services.journal_file import (
     JOURNAL_NAME,
     WORK_NAME,
@@ -105,7 +106,7 @@ class FolderHome:
         return str(self._path)
 
     def exists(self) -> bool:
-        return self._path.is_file()
+        return is_file(self._path)
 
     def open(self, mutex: Lock) -> sqlite3.Connection:
         if self._is_read_only:
@@ -255,13 +256,13 @@ class StoreHome:
         try:
             self._log.load(database, compact=not self._is_read_only)
             has_schema(database, str(self))  # rows that no run has written
+            self._sizes = {
+                entry.address.key: entry.bytes for entry in stores.listing(self._folder, below=True)
+            }
         except BaseException:
             database.close()
             self._scratch.cleanup()
             raise
-        self._sizes = {
-            entry.address.key: entry.bytes for entry in stores.listing(self._folder, below=True)
-        }
         if not self._is_read_only:
             self._changes = Changes(database, mutex)
             self._heart.start()

@@ -109,6 +109,14 @@ class Rows:
         )
         return [self._home.outside(output) for (output,) in found]
 
+    def give_up(self, output: Address, size: int | None) -> None:
+        """The rows of an output that say `running` become `stopped`; `size` is what lies there."""
+        self._database.execute(
+            f"UPDATE pictures SET status = 'stopped', output_bytes = ?, {_NOW}"
+            " WHERE status = 'running' AND output = ?",
+            (size, self._home.inside(output)),
+        )
+
     def add_settings(self, settings: Settings) -> None:
         """Write down what a fingerprint means."""
         self._database.execute(

@@ -22,6 +22,7 @@ from srcli.io.addresses import Remote
 HEARTBEAT_SECONDS = 10.0
 PATIENCE_SECONDS = 25.0  # without a heartbeat: then its process is taken for dead
 _LOOK_SECONDS = 1.0
+_FRESH_SECONDS = 2.0  # that a look at who has it is good for
 _MOST_PID = 1 << 31
 
 
@@ -51,6 +52,7 @@ class Lease:
     def __init__(self, folder: Remote, place: Remote, holder: Holder) -> None:
         self._folder, self._place, self._holder = folder, place, holder
         self._is_lost = False
+        self._looked = 0.0  # by this machine's clock, which goes on while it sleeps
 
     @classmethod
     def take(cls, folder: Remote, place: Remote) -> Lease:
@@ -61,8 +63,8 @@ class Lease:
         token = secrets.token_hex(8)
         lease = cls(folder, place, Holder(socket.gethostname(), os.getpid(), _started(), token))
         lease._write()
-        lease._look()  # the last of two that came at once has it
-        lease.check()
+        lease.check()  # the last of two that came at once has it
+        lease._looked = 0.0  # the first may have looked too soon: it looks again before it writes
         return lease
 
     def renew(self) -> None:
@@ -74,11 +76,17 @@ class Lease:
             self._write()
 
     def check(self) -> None:
-        """Raise OutputError where somebody else has it now: this process was thought dead."""
+        """Raise OutputError where somebody else has it now; asks the store unless it just did.
+
+        He came at the same moment, or when this process was thought dead.
+        """
+        if abs(time.time() - self._looked) > _FRESH_SECONDS:
+            self._look()
+            self._looked = time.time()
         if self._is_lost:
             raise OutputError(
                 f"another srcli took over {self._folder}",
-                hint="this process was cut off for too long; look how the other one is doing",
+                hint="it came at the same time, or this one was cut off for too long; look at it",
             )
 
     def give_back(self) -> None:
@@ -88,7 +96,8 @@ class Lease:
 
     def _look(self) -> None:
         now = _read(self._place)
-        self._is_lost = now is not None and not self._holder.is_same_run(now)
+        is_anothers = now is not None and not self._holder.is_same_run(now)
+        self._is_lost = self._is_lost or is_anothers  # also after the other has given it back
 
     def _write(self) -> None:
         stores.write(json.dumps(asdict(self._holder)).encode(), self._place)
@@ -116,8 +125,9 @@ def _is_alive(holder: Holder, place: Remote) -> bool:
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
         time.sleep(_LOOK_SECONDS)
-        if _read(place) != holder:
-            return True
+        now = _read(place)
+        if now != holder:
+            return now is not None  # it was given back meanwhile
     return False
 
 

@@ -108,7 +108,7 @@ class Line:
     def outcomes(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
         """Each task's outcome, as they end; those given up after `stop` have none.
 
-        Raises the first bug met, after everything else was done.
+        After everything else was done, raises the first bug met, or why books could not be kept.
         """
         try:
             with Depot() as depot:
@@ -119,8 +119,8 @@ class Line:
         finally:
             if self._cores is not None:
                 self._cores.restore()
-        if self._clerk.bugs:
-            raise self._clerk.bugs[0]
+        if self._clerk.troubles:
+            raise self._clerk.troubles[0]
 
     def _stages(self) -> list[Stage[Parcel] | GroupStage[Parcel]]:
         codecs = codec_threads(core_count())

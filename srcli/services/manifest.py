@@ -48,6 +48,7 @@ def read_manifest(manifest: Address) -> list[Found]:
             raise ImageError(
                 f"{manifest} cannot be read: {error.strerror}", hint="check that it is there"
             ) from None
+    addresses = _comparable(addresses)
     roots = _roots(addresses)
     return [Found(address, roots[_store_of(address)]) for address in addresses]
 
@@ -136,6 +137,20 @@ def _addresses(manifest: Address, lines: Iterable[str]) -> Iterator[Address]:
 def _below(manifest: Address, text: str) -> Address:
     folder = manifest.parent
     return folder / text if isinstance(folder, Remote) else address_of(folder / text)
+
+
+def _comparable(addresses: list[Address]) -> list[Address]:
+    """The addresses; paths of one kind, so that one folder can be above all: else absolute ones."""
+    paths = [each for each in addresses if isinstance(each, Path)]
+    kinds = {path.anchor for path in paths}
+    if len(kinds) < 2 and not any(".." in path.parts for path in paths):
+        return addresses
+    return [_absolute(each) if isinstance(each, Path) else each for each in addresses]
+
+
+def _absolute(path: Path) -> Path:
+    """Without links and `..` above it; a link itself keeps its name."""
+    return Path(os.path.realpath(path.parent), path.name)
 
 
 def _store_of(address: Address) -> str:

@@ -9,10 +9,9 @@ photos/c.tif  --format png    OUT/c.tif_x4.png    so both keep their suffix in t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain, count
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeAlias
 
 from srcli.errors import ImageError
@@ -20,6 +19,7 @@ from srcli.io import stores
 from srcli.io.addresses import Address
 from srcli.io.formats import HEAD_BYTES, PictureFormat, format_of_name, sniff
 from srcli.services.folder import Found
+from srcli.services.naming import numbered
 from srcli.services.targets import Place, ending_for
 
 Key: TypeAlias = tuple[Address, str, str]  # folder, stem and ending of a result, without case
@@ -31,7 +31,8 @@ def mirror(
     """A place for each picture, in the tree below `output`, or beside it where that is None.
 
     Several input folders get a folder each below `output`. `kind` is the format asked for.
-    Names are compared without case, so that a tree can move to a disk that ignores it.
+    Names are compared without case, so that a tree can move to a disk that ignores it. No result
+    lies outside `output`, whatever the keys of a store are.
     """
     roots = _folder_names({one.root for one in found if one.root is not None})
     places = [Place(_folder(one, output, roots), one.path.stem) for one in found]
@@ -49,7 +50,17 @@ def _folder(one: Found, output: Address | None, roots: dict[Address, str]) -> Ad
         return one.path.parent
     if one.root is None:
         return output
-    return output / roots[one.root] / one.below
+    return output / roots[one.root] / _within(one.below)
+
+
+def _within(below: PurePath) -> PurePath:
+    """A path that stays below what it is put below: `a//b` and `../b` are keys like any other.
+
+    >>> _within(Path("/etc/a")), _within(Path("a/../../b"))
+    (PosixPath('etc/a'), PosixPath('a/__/__/b'))
+    """
+    parts = below.relative_to(below.anchor).parts
+    return type(below)(*("__" if part == ".." else part for part in parts))
 
 
 def _folder_names(roots: set[Address]) -> dict[Address, str]:
@@ -59,7 +70,7 @@ def _folder_names(roots: set[Address]) -> dict[Address, str]:
     names: dict[Address, str] = {}
     for root in sorted(roots, key=str):
         taken = {name.casefold() for name in names.values()}
-        candidates = _numbers(_name(root) or "root")
+        candidates = numbered(_name(root) or "root")
         names[root] = next(name for name in candidates if name.casefold() not in taken)
     return names
 
@@ -101,13 +112,8 @@ def _numbered(places: Sequence[Place], keys: Sequence[Key]) -> list[Place]:
     taken: set[Key] = set()
     settled = []
     for place, (folder, _, ending) in zip(places, keys, strict=True):
-        places_to_try = (Place(folder, stem) for stem in _numbers(place.stem))
+        places_to_try = (Place(folder, stem) for stem in numbered(place.stem))
         free = next(each for each in places_to_try if _key(each, ending) not in taken)
         taken.add(_key(free, ending))
         settled.append(free)
     return settled
-
-
-def _numbers(name: str) -> Iterator[str]:
-    """`a`, `a-2`, `a-3` and so on."""
-    return chain([name], (f"{name}-{number}" for number in count(2)))

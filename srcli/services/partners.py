@@ -9,6 +9,7 @@ from pathlib import Path
 
 from srcli.data.survey import claims_to_be_a_picture, files_below
 from srcli.errors import ImageError, UsageError
+from srcli.io.looks import is_file, is_folder, is_gone
 
 _SCALE = re.compile(r"[-_]?x\d+(\.\d+)?$")
 NAMES_SHOWN = 3
@@ -30,11 +31,13 @@ def pictures_in(place: Path) -> dict[str, Path]:
 
     Raises ImageError if there is nothing of that name, UsageError for a folder without a picture.
     """
-    if place.is_file():
+    if is_file(place):
         return {place.stem: place}
-    if not place.exists():
+    if is_gone(place):
         hint = f"look in {place.parent.resolve()} for how it is spelled"
         raise ImageError(f"{place} does not exist", hint=hint)
+    if not is_folder(place):
+        raise ImageError(f"{place} may not be looked at", hint="check its permissions")
     found: dict[str, Path] = {}
     for path in filter(claims_to_be_a_picture, files_below(place)):
         other = found.setdefault(path.relative_to(place).with_suffix("").as_posix(), path)
@@ -54,7 +57,7 @@ def match(first: Path, *others: Path) -> Partners:
     baby_bicubic). Raises UsageError where no picture has a partner in every place.
     """
     places = (first, *others)
-    if all(place.is_file() for place in places):
+    if all(is_file(place) for place in places):
         return Partners(rows=((first.stem, places),), lonely=())
     ours = pictures_in(first)
     rest = [_assigned(list(ours), pictures_in(place)) for place in others]

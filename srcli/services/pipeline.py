@@ -171,8 +171,12 @@ def _start(
         ]
         if outbox is not None:
             inbox = outbox
-    for thread in threads:
-        thread.start()
+    try:
+        for thread in threads:
+            thread.start()
+    except BaseException:  # no memory for one more: those that began take nothing more
+        stop.set()
+        raise
     return threads
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from srcli.errors import ImageError, UnavailableWeightsError, UsageError
 from srcli.io import stores
 from srcli.io.addresses import Address, Remote, address_of
+from srcli.io.looks import is_file, is_gone
 from srcli.io.sources.network import is_offline
 from srcli.services.cluster.options import ClusterOptions
 from srcli.services.devices import expand_devices
@@ -24,8 +27,10 @@ from srcli.services.network import (
     parse_blend,
 )
 from srcli.services.observer import Observer
-from srcli.services.targets import is_folder
+from srcli.services.targets import names_folder
 from srcli.services.tasks import FolderOptions, is_folder_input
+
+Gotten = TypeVar("Gotten")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +69,13 @@ def check_sources(sources: Sequence[Address], output: str | None, folder: Folder
         stores.check_writable(target)
     if folder.watch and not all(isinstance(source, Path) for source in sources):
         raise UsageError("a store cannot be watched", hint="run the same command now and then")
-    if len(sources) > 1 and not has_folder and output is not None and not is_folder(output):
+    if len(sources) > 1 and not has_folder and output is not None and not names_folder(output):
         raise UsageError(
             f"{len(sources)} pictures cannot all become {output}",
             hint="name a folder with --output, ending in a slash",
         )
     for source in sources if len(sources) == 1 else ():
-        if isinstance(source, Path) and not source.exists():
+        if isinstance(source, Path) and is_gone(source):
             hint = f"look in {source.parent.resolve()} for how it is spelled"
             raise ImageError(f"{source} does not exist", hint=hint)
     if has_folder:
@@ -80,7 +85,7 @@ def check_sources(sources: Sequence[Address], output: str | None, folder: Folder
 
 
 def _check_folder(output: str | None, folder: FolderOptions) -> None:
-    if output is not None and Path(output).is_file():
+    if output is not None and is_file(Path(output)):
         raise UsageError(
             f"{output} is a file: the pictures of a folder cannot become it",
             hint="name a folder with --output",
@@ -94,7 +99,9 @@ def _check_folder(output: str | None, folder: FolderOptions) -> None:
 
 def _load(request: UpscaleRequest, observer: Observer) -> LoadedNetwork:
     if request.model is None and request.blend is None and is_offline(request.offline):
-        return _load_offline(observer)
+        return offline_default(
+            partial(load_network, offline=True, on_event=observer.weights_event), observer
+        )
     names = [request.model or DEFAULT_MODEL]
     share = 0.0
     if request.blend is not None:
@@ -109,12 +116,12 @@ def _load(request: UpscaleRequest, observer: Observer) -> LoadedNetwork:
     return loaded[0] if len(loaded) == 1 else blend(loaded[0], loaded[1], share)
 
 
-def _load_offline(observer: Observer) -> LoadedNetwork:
-    """The default network if it is here, else the one that always is."""
+def offline_default(get: Callable[[str], Gotten], observer: Observer) -> Gotten:
+    """The default weights if they are here, else those that always are, and a note of it."""
     try:
-        return load_network(DEFAULT_MODEL, offline=True, on_event=observer.weights_event)
+        return get(DEFAULT_MODEL)
     except UnavailableWeightsError:
         observer.note(
             f"{DEFAULT_MODEL} is not on this machine: using {SHIPPED_MODEL}, which comes with srcli"
         )
-        return load_network(SHIPPED_MODEL, offline=True)
+        return get(SHIPPED_MODEL)

@@ -13,6 +13,7 @@ from srcli.io import stores
 from srcli.io.addresses import Address, Remote, address_of, is_remote
 from srcli.io.files import can_be, refused
 from srcli.io.formats import PictureFormat, format_of_name
+from srcli.io.looks import is_folder, is_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Place:
 Target: TypeAlias = Address | Place | BinaryIO
 
 
-def is_folder(output: str) -> bool:
+def names_folder(output: str) -> bool:
     """Whether an output names a folder: it ends in a slash, is one already, or has no suffix.
 
     No store is asked.
@@ -34,7 +35,7 @@ def is_folder(output: str) -> bool:
     if is_remote(output):
         return output.endswith("/") or not address_of(output).suffix
     path = Path(output)
-    return output.endswith(("/", os.sep)) or path.is_dir() or not path.suffix
+    return output.endswith(("/", os.sep)) or is_folder(path) or not path.suffix
 
 
 def target_of(source: Address, output: str | None) -> Address | Place:
@@ -42,7 +43,7 @@ def target_of(source: Address, output: str | None) -> Address | Place:
     if output is None:
         return Place(source.parent, source.stem)
     place = address_of(output)
-    return Place(place, source.stem) if is_folder(output) else place
+    return Place(place, source.stem) if names_folder(output) else place
 
 
 def settle(
@@ -110,7 +111,7 @@ def expected_bytes(sample_bytes: int, kind: PictureFormat) -> int:
 
 def check_room(target: Path, sample_bytes: int, kind: PictureFormat) -> None:
     """Raise DiskFullError when the disk has not room for the file that is to be expected."""
-    folder = next(parent for parent in target.absolute().parents if parent.exists())
+    folder = next(parent for parent in target.absolute().parents if is_there(parent))
     wanted, free = expected_bytes(sample_bytes, kind), shutil.disk_usage(folder).free
     if wanted > free:
         raise DiskFullError(
@@ -138,18 +139,18 @@ def check_place(source: Address | None, target: Address, *, overwrite: bool) -> 
 
 
 def _check_path(source: Path | None, target: Path, overwrite: bool) -> None:
-    if source is not None and target.exists() and target.samefile(source):
+    if source is not None and is_there(target) and target.samefile(source):
         raise OutputError(
             f"{target} is the input itself", hint="name another output with --output or --suffix"
         )
-    if target.is_dir():
+    if is_folder(target):
         raise OutputError(f"{target} is a folder", hint="name a file, or end it in a slash")
-    if target.exists() and not overwrite:
+    if is_there(target) and not overwrite:
         raise OutputError(f"{target} exists already", hint="use --overwrite to replace it")
     folder = target.parent
-    if not folder.exists():
-        folder = next(parent for parent in folder.parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+    if not is_there(folder):
+        folder = next(parent for parent in folder.absolute().parents if is_there(parent))
+    if not is_folder(folder) or not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(
             f"{target} cannot be written: no permission in {folder}",
             hint="choose another place with --output",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -10,6 +11,7 @@ from srcli.errors import ImageError, SrcliError
 from srcli.io import stores
 from srcli.io.addresses import Address, Remote
 from srcli.io.formats import PictureFormat
+from srcli.io.looks import is_folder
 from srcli.services.fingerprint import Content, Settings
 from srcli.services.folder import (
     Found,
@@ -24,7 +26,7 @@ from srcli.services.journal import Journal, results_in
 from srcli.services.manifest import is_manifest, read_manifest
 from srcli.services.mirror import mirror
 from srcli.services.store_folder import pictures_below
-from srcli.services.targets import Place, Target, make_folder
+from srcli.services.targets import Place, Target, make_folder, target_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,11 @@ class Task:
     @property
     def name(self) -> str:
         return name_of(self.source)
+
+
+def alone(source: Address, output: str | None) -> Task:
+    """The task of a picture that is the only input: its output may be the name of a picture."""
+    return Task(source=source, target=target_of(source, output))
 
 
 def look(inputs: Sequence[Address], output: Address | None, options: FolderOptions) -> Survey:
@@ -96,7 +103,7 @@ def is_folder_input(address: Address) -> bool:
     if is_manifest(address):
         return True
     if isinstance(address, Path):
-        return address.is_dir()
+        return is_folder(address)
     if is_named_like_picture(PurePosixPath(address.name)):  # a store need not be asked
         return False
     entry = stores.entry_at(address)
@@ -128,9 +135,11 @@ class Journals:
         return self._open[folder]
 
     def close(self) -> None:
-        for journal in self._open.values():
-            if journal is not None:
-                journal.close()
+        """Give all of them back, though one of them may fail at its end."""
+        with ExitStack() as stack:
+            for journal in self._open.values():
+                if journal is not None:
+                    stack.callback(journal.close)
 
     def _enter(self, folder: Address) -> Journal | None:
         if self._is_read_only:

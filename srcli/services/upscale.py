@@ -13,8 +13,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Self
 
-from srcli.errors import OutputError, SrcliError, memory_errors
-from srcli.inference.memory import MemoryExhaustedError
+from srcli.errors import OutputError, memory_errors
 from srcli.inference.rows import RowSource
 from srcli.io.addresses import Remote
 from srcli.io.encode import write_picture
@@ -118,7 +117,7 @@ def run_together(
     """
     try:
         _run_together(engine, jobs, observer, stop)
-    except (SrcliError, StoppedError, MemoryExhaustedError):
+    except Exception:  # also a bug, or a way of being out of memory: alone, it is somebody's own
         for job in jobs:
             job.resources.close()
             job.results.clear()

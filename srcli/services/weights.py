@@ -17,6 +17,7 @@ from srcli.errors import BadWeightsError, UnavailableWeightsError, UsageError
 from srcli.io.cache import Cache, Record, sha256
 from srcli.io.catalogue import SUFFIXES, HubSource, catalogue, key
 from srcli.io.files import can_be, expanded
+from srcli.io.looks import is_file
 from srcli.io.sources import Hosts, SourceError, hub
 from srcli.io.sources.network import is_offline
 from srcli.services.weights_fetching import (
@@ -45,6 +46,7 @@ __all__ = [
     "SourceFailed",
     "Waiting",
     "WeightsFile",
+    "digests_of",
     "ignore",
     "local_files",
     "obtain",
@@ -94,12 +96,21 @@ def local_files(path: Path) -> tuple[Path, ...]:
         return ()
     stem = path.with_suffix("") if path.suffix in {".param", ".bin"} else path
     pair = (stem.with_name(f"{stem.name}.param"), stem.with_name(f"{stem.name}.bin"))
-    if all(half.is_file() for half in pair) and (path in pair or not path.is_file()):
+    if all(is_file(half) for half in pair) and (path in pair or not is_file(path)):
         return pair
-    if path.suffix == ".param" and path.is_file():
+    if path.suffix == ".param" and is_file(path):
         message = f"{path} describes an ncnn network, but {pair[1].name} is not beside it"
         raise BadWeightsError(message, hint="an ncnn network is two files: .param and .bin")
-    return (path,) if path.is_file() else ()
+    return (path,) if is_file(path) else ()
+
+
+def digests_of(files: tuple[Path, ...]) -> tuple[str, ...]:
+    """Those of one file or an ncnn pair. Raises BadWeightsError where one cannot be read."""
+    try:
+        return tuple(map(sha256, files))
+    except OSError as error:
+        message = f"{error.filename or files[0]} cannot be read: {error.strerror}"
+        raise BadWeightsError(message, hint="check that it is a file you may read") from error
 
 
 def _is_spelled_as_file(name_or_file: str | Path) -> bool:
@@ -111,11 +122,7 @@ def _is_spelled_as_file(name_or_file: str | Path) -> bool:
 
 
 def _from_disk(files: tuple[Path, ...], cache: Cache, on_event: OnEvent) -> WeightsFile:
-    try:
-        digests = tuple(map(sha256, files))
-    except OSError as error:
-        message = f"{files[0]} cannot be read: {error.strerror}"
-        raise BadWeightsError(message, hint="check that it is a file you may read") from error
+    digests = digests_of(files)
     known = catalogue().with_digest(digests)
     entry = known[0] if known else None
     if entry:

@@ -15,7 +15,14 @@ from srcli.io.catalogue import Entry, Source, WantedFile, catalogue, key
 from srcli.io.containers import recognise
 from srcli.io.files import expanded
 from srcli.io.sources import held_nearby
-from srcli.services.weights import OnEvent, WeightsFile, ignore, local_files, obtain
+from srcli.services.weights import (
+    OnEvent,
+    WeightsFile,
+    digests_of,
+    ignore,
+    local_files,
+    obtain,
+)
 from srcli.services.weights_cost import cost_of
 from srcli.services.weights_fetching import joined, remembered
 from srcli.services.weights_openmodeldb import is_commercial
@@ -154,7 +161,7 @@ def import_weights(path: Path, name: str | None = None) -> Imported:
     if not files:
         raise UnknownWeightsError(f"no file {path}", hint="check the path")
     recognise(files[0])
-    digests = tuple(map(sha256, files))
+    digests = digests_of(files)
     entry, source = catalogue().with_digest(digests) or (None, None)
     cache = Cache()
     if entry and source and (name is None or catalogue().find(name) is entry):

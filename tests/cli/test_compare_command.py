@@ -66,6 +66,15 @@ def test_names_cannot_break_out_of_the_page(srcli, picture, tmp_path):
     assert data_of(tmp_path / "compare.html")["pictures"][0]["label"] == label
 
 
+def test_pictures_of_folders_have_a_page_each_whatever_they_are_called(srcli, picture, tmp_path):
+    for place in ("one", "two"):
+        for name in ("a/b.png", "a__b.png"):
+            picture(f"{place}/{name}")
+    assert srcli(tmp_path / "one", tmp_path / "two")[0] == 0
+    pages = sorted(page.name for page in (tmp_path / "compare/pages").iterdir())
+    assert pages == ["a__b-2.html", "a__b.html"]
+
+
 def test_an_input_and_what_was_made_of_it_are_brought_to_one_size(srcli, picture, tmp_path):
     small, large = picture("low.png", 16, 12), picture("high.png", 64, 48)
     code, _, err = srcli(small, large)

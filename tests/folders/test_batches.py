@@ -80,7 +80,10 @@ def test_pictures_that_share_a_run_are_those_of_one_by_one_to_the_last_byte(
     assert max(sizes) == 4
 
 
-@pytest.mark.parametrize("error", [MemoryExhaustedError("no"), BadWeightsError("no", hint="no")])
+@pytest.mark.parametrize(
+    "error",
+    [MemoryExhaustedError("no"), BadWeightsError("no", hint="no"), MemoryError(), TypeError("bug")],
+)
 def test_a_batch_that_fails_is_done_one_by_one(mixed, tiny_weights, tmp_path, monkeypatch, error):
     def failing(runner, sources, sinks):
         raise error

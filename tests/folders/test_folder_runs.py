@@ -16,9 +16,11 @@ from PIL import Image
 
 from srcli.errors import DiskFullError
 from srcli.services import line, watch
+from srcli.services.fingerprint import Settings
 from srcli.services.folder import Found, Survey
-from srcli.services.journal import JOURNAL_NAME
+from srcli.services.journal import JOURNAL_NAME, Journal
 from srcli.services.stop import Stop
+from srcli.services.tasks import Journals
 
 
 def test_a_tree_is_mirrored_and_nothing_is_flattened(srcli, photos, tmp_path):
@@ -133,6 +135,35 @@ def test_a_full_disk_ends_the_run_with_code_5_and_the_rest_is_done_next_time(
     assert len(files_below(tmp_path / "out")) == 20
 
 
+def test_a_journal_that_takes_no_more_ends_the_run_and_nobody_waits_for_ever(
+    srcli, photos, tmp_path, monkeypatch
+):
+    def refuse(journal, source, error):
+        raise DiskFullError("no space left to write the journal", hint="free some")
+
+    whole = (photos / "a.png").read_bytes()
+    (photos / "a.png").write_bytes(whole[:-40])
+    monkeypatch.setattr(Journal, "failed", refuse)
+    monkeypatch.setattr(line, "gate_limit", lambda: 1)  # what is not freed is in everybody's way
+    result = srcli("photos", "-o", "out", "-r")
+    assert result.code == 5 and "to write the journal" in result.err
+    assert "a.png cannot be read" in result.err
+
+
+def test_all_journals_are_given_back_though_one_of_them_fails(photos, monkeypatch):
+    journals = Journals(None, Settings("{}"), "digest")
+    folders = [photos / "trip", photos]
+    opened = [journals.of(Found(folder / "a.png", folder)) for folder in folders]
+
+    def refuse():
+        raise DiskFullError("no space left", hint="free some")
+
+    monkeypatch.setattr(opened[0], "close", refuse)
+    with pytest.raises(DiskFullError):
+        journals.close()
+    Journal(photos, Settings("{}"), "digest").close()  # nobody holds it any more
+
+
 def test_a_bug_in_one_picture_lets_the_others_finish_and_is_still_a_bug(
     srcli, photos, tmp_path, monkeypatch
 ):
@@ -154,6 +185,21 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(srcli, photos, tmp_
     assert "3 pictures to do" in result.out and "MP/s, measured" in result.out
     assert result.code == 1 and "bad.png is empty" in result.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_of_one_picture_names_the_file_that_would_be_written(srcli, photos):
+    told = srcli("photos/a.png", "-o", "large.png", "--dry-run").out
+    assert "photos/a.png  6x5 -> large.png  24x20" in told
+
+
+def test_a_page_that_cannot_be_made_stops_no_run(srcli, tmp_path):
+    draw(tmp_path / "in/flat.png", size=(7, 3))  # rounded to another shape
+    draw(tmp_path / "in/square.png", size=(8, 8))
+    result = srcli("in", "-o", "out", "-s", "1.5", "--compare")
+    assert result.code == 0 and "not of one shape" in result.err
+    assert files_below(tmp_path / "out") == ["flat_x1.43.png", "square_x1.5.html"] + [
+        "square_x1.5.png"
+    ]
 
 
 def test_a_dry_run_after_a_run_has_nothing_to_do(srcli, photos):

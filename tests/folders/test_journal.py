@@ -11,11 +11,12 @@ import pytest
 
 from srcli.errors import ImageError, OutputError, SrcliError
 from srcli.io.files import replacing
-from srcli.services.fingerprint import Settings
+from srcli.services.fingerprint import Content, Settings
 from srcli.services.journal import JOURNAL_NAME, Journal, Status, results_in
 from srcli.services.journal_file import partials_of
 
 SETTINGS, MODEL = Settings('{"scale": 4}'), "digest"
+UNREADABLE = ImageError("it cannot be read", hint="try again")
 
 
 @pytest.fixture
@@ -49,6 +50,51 @@ def test_a_journal_that_cannot_be_opened_leaves_no_empty_log_beside_it(out):
     with pytest.raises(OutputError):
         Journal(out, SETTINGS, MODEL)
     assert not (out / f"{JOURNAL_NAME}-wal").exists()
+
+
+def kill(out, source, name="a_x4.png", content=b""):
+    """A run that is killed before it writes down that the result is there, if it is."""
+    with Journal(out, SETTINGS, MODEL) as journal:
+        journal.begin(source, out / name, overwrite=False)
+        if content:
+            (out / name).write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "end", [Journal.stopped, lambda journal, source: journal.failed(source, UNREADABLE)]
+)
+def test_what_a_kill_left_is_replaced_even_if_the_next_run_ends_early_too(out, source, end):
+    kill(out, source, content=b"larger")
+    with Journal(out, SETTINGS, MODEL) as journal:
+        end(journal, source)
+    assert finish(out, source)
+
+
+def test_a_place_that_a_killed_run_never_wrote_to_is_free(out, source, tmp_path):
+    kill(out, source)
+    (tmp_path / "b.png").write_bytes(b"another")
+    assert finish(out, tmp_path / "b.png")
+
+
+def test_overwrite_does_a_picture_again_that_only_moved(out, source, tmp_path):
+    finish(out, source)
+    moved = source.rename(tmp_path / "moved.png")
+    with Journal(out, SETTINGS, MODEL) as journal:
+        assert journal.begin(moved, out / "a_x4.png", overwrite=True) is None
+
+
+def test_the_results_are_known_in_a_folder_that_may_not_be_written(out, source, monkeypatch):
+    finish(out, source)
+    (out / f"{JOURNAL_NAME}-shm").mkdir()  # what SQLite wants to make there cannot be made
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert results_in(out) == {out / "a_x4.png"}
+    with Journal.peek(out, SETTINGS, MODEL) as journal:
+        assert journal.finished(source)
+
+
+def test_a_size_alone_does_not_say_that_nothing_was_written():
+    unstamped = Content(bytes=7, stamp=None)
+    assert not unstamped.same_file(unstamped)
 
 
 def test_another_time_alone_is_no_change_but_another_content_is(out, source):

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from srcli.io.addresses import Remote
 from srcli.io.formats import PictureFormat
 from srcli.services.folder import Found, WalkRules, survey
+from srcli.services.manifest import read_manifest
 from srcli.services.mirror import mirror
 from srcli.services.targets import Place, settle
 
@@ -72,3 +74,21 @@ def test_what_a_file_really_is_decides_where_names_are_close(tmp_path):
 )
 def test_the_end_of_a_name_follows_what_is_written(target, source_suffix, kind, expected):
     assert settle(target, source_suffix, kind, "_x4", PictureFormat.JPEG) == Path(expected)
+
+
+@pytest.mark.parametrize("key", ["bucket//etc/a.png", "bucket/../../etc/a.png"])
+def test_no_key_of_a_store_leads_out_of_the_output(key, tmp_path):
+    root = Remote("s3", "bucket")
+    (place,) = mirror([Found(Remote("s3", key), root)], tmp_path)
+    assert ".." not in place.folder.parts and place.folder.is_relative_to(tmp_path)
+
+
+@pytest.mark.parametrize("lines", ["a.png\n{0}/other/b.png", "a.png\n../other/b.png"])
+def test_a_list_may_name_pictures_everywhere_but_no_result_lies_outside(
+    tmp_path, monkeypatch, lines
+):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    Path("list.txt").write_text(lines.format(tmp_path))
+    places = mirror(read_manifest(Path("list.txt")), OUT)
+    assert [place.folder for place in places] == [OUT / "here", OUT / "other"]

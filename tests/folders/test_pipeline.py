@@ -177,3 +177,22 @@ def test_a_bug_in_what_is_fed_is_raised():
 
     with pytest.raises(ValueError, match="of the feed"):
         list(run_stages(parcels(), stages(passing, passing), Stop()))
+
+
+def test_threads_that_cannot_be_started_leave_none_that_goes_on(monkeypatch):
+    start, begun = threading.Thread.start, []
+
+    def refuse(thread):
+        if len(begun) == 2:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        start(thread)
+
+    taken = []
+    parcels = (taken.append(n) or time.sleep(0.01) or n for n in range(1000))
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError):
+        next(run_stages(parcels, [Stage("all", [lambda parcel: False] * 3)], Stop()))
+    for thread in begun:
+        thread.join(5)
+    assert len(taken) < 1000

@@ -73,6 +73,10 @@ def test_a_bad_picture_gives_no_byte_and_code_4(pipe):
         (["-", "photo.jpg"], "takes one picture"),
         ([".", "-o", "-"], "takes one picture"),
         (["-", "--json"], "cannot share"),
+        (["-", "--dry-run"], "--dry-run needs files"),
+        (["-", "--watch"], "--watch needs files"),
+        (["photo.jpg", "-o", "-", "--compare"], "--compare needs files"),
+        (["-", "--engine", "ray"], "--engine ray needs files"),
     ],
 )
 def test_what_a_pipe_cannot_do_is_said(pipe, jpeg, arguments, phrase):

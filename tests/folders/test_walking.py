@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,13 @@ def found(*inputs, avoid=None, results=(), **rules):
 def test_pictures_come_in_the_order_in_which_people_count(tmp_path):
     make(tmp_path, "img10.png", "img9.png", "IMG1.png", "img2/b.png", "img2/a.png")
     assert found(tmp_path) == ["IMG1.png", "img2/a.png", "img2/b.png", "img9.png", "img10.png"]
+
+
+def test_a_tree_may_be_deeper_than_the_stack_of_python(tmp_path):
+    folders = "d/" * (sys.getrecursionlimit() // 2)
+    (tmp_path / folders).mkdir(parents=True)
+    make(tmp_path, f"{folders}a.png")
+    assert found(tmp_path) == [f"{folders}a.png"]
 
 
 @pytest.mark.parametrize(

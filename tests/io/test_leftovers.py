@@ -73,6 +73,43 @@ def test_what_is_being_written_is_left_alone(tmp_path):
     assert (tmp_path / "a.png").read_bytes() == b"ours"  # whoever is last
 
 
+@pytest.mark.parametrize("is_early", [True, False])
+def test_a_folder_that_is_locked_while_somebody_looks_at_it_is_left_alone(
+    tmp_path, monkeypatch, is_early
+):
+    folder, listed = tmp_path / ".srcli-01234567", leftovers._listed
+    folder.mkdir()
+
+    def look(place):
+        before = listed(place)
+        if place == folder and not (folder / "lock").exists():
+            held = os.open(folder / "lock", os.O_CREAT | os.O_RDWR)
+            leftovers.fcntl.flock(held, leftovers.fcntl.LOCK_EX)
+        return listed(place) if is_early else before
+
+    monkeypatch.setattr(leftovers, "_listed", look)
+    with scratch(tmp_path):
+        assert (folder / "lock").exists()
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root becomes another")
+def test_a_folder_of_another_user_is_in_nobodys_way(tmp_path):
+    folder = tmp_path / ".srcli-01234567"
+    folder.mkdir(mode=0o700)
+    (folder / "lock").touch()
+    tmp_path.chmod(0o777)
+    other = os.fork()
+    if not other:
+        os.chdir(tmp_path)  # the folders above it may be closed to others
+        os.setuid(65534)
+        try:
+            with scratch(Path()) as ours:
+                os._exit(not ours.is_dir())
+        finally:
+            os._exit(2)
+    assert os.waitpid(other, 0)[1] == 0 and (folder / "lock").exists()
+
+
 def test_a_folder_is_listed_once_however_many_files_are_written(tmp_path, monkeypatch):
     listed = []
     monkeypatch.setattr(leftovers, "_listed", lambda folder: listed.append(folder) or [])

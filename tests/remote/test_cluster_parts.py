@@ -11,8 +11,14 @@ pytest.importorskip("ray", reason="a cluster needs ray: pip install '.[test]'")
 from remote_tools import picture  # noqa: E402
 
 from srcli import __version__  # noqa: E402
-from srcli.errors import BadWeightsError, ImageError, ResourceError, UsageError  # noqa: E402
-from srcli.services.cluster import connect  # noqa: E402
+from srcli.errors import (  # noqa: E402
+    BadWeightsError,
+    ImageError,
+    ResourceError,
+    UnavailableWeightsError,
+    UsageError,
+)
+from srcli.services.cluster import connect, weights  # noqa: E402
 from srcli.services.cluster.connect import shape_of  # noqa: E402
 from srcli.services.cluster.crew import Crew, Hand, LostError  # noqa: E402
 from srcli.services.cluster.line import Suspicion  # noqa: E402
@@ -21,10 +27,12 @@ from srcli.services.cluster.weights import load_recipe, obtain_recipe  # noqa: E
 from srcli.services.cluster.worker import Order, Worker  # noqa: E402
 from srcli.services.engine import EngineOptions  # noqa: E402
 from srcli.services.job import PictureOptions  # noqa: E402
+from srcli.services.network import DEFAULT_MODEL, SHIPPED_MODEL  # noqa: E402
 from srcli.services.observer import Observer  # noqa: E402
 from srcli.services.request import UpscaleRequest  # noqa: E402
 from srcli.services.stop import Stop, StoppedError  # noqa: E402
 from srcli.services.targets import Place  # noqa: E402
+from srcli.services.weights import obtain  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -205,3 +213,22 @@ def test_a_bad_picture_is_a_value_and_the_worker_lives(worker):
 def test_another_version_of_srcli_is_refused(recipe):
     refused = Worker("0.0.1", EngineOptions(device="cpu"), 1).load(*recipe)
     assert isinstance(refused, UsageError) and "0.0.1" in str(refused)
+
+
+def test_offline_a_cluster_too_gets_the_network_that_comes_with_srcli(tmp_path, monkeypatch):
+    monkeypatch.setenv("SRCLI_HOME", str(tmp_path))
+    notes = []
+    observer = Observer()
+    monkeypatch.setattr(observer, "note", notes.append)
+    asked = []
+
+    def get(name, **options):
+        asked.append(name)
+        if name == DEFAULT_MODEL:
+            raise UnavailableWeightsError("not here", hint="pull it")
+        return obtain(name, **options)
+
+    monkeypatch.setattr(weights, "obtain", get)
+    recipe, _ = obtain_recipe(UpscaleRequest(offline=True), observer)
+    assert (recipe.name, asked) == (SHIPPED_MODEL, [DEFAULT_MODEL, SHIPPED_MODEL])
+    assert "comes with srcli" in notes[0]

@@ -33,6 +33,12 @@ def finish(journal, store, name):
     journal.done(source, output, 1.0, 6)
 
 
+def row_in(store, name):
+    """What the store says of a source, to who only looks."""
+    with Journal.peek(store / "out", SETTINGS, MODEL) as journal:
+        return journal.row(store / f"in/{name}")
+
+
 def kill(store, journal):
     """As if the process had died: its rows that were not written are lost, its lease stays."""
     journal._home._is_closed.set()
@@ -65,8 +71,8 @@ def test_a_row_that_runs_is_in_the_store_before_its_result_can_be(store):
     journal.sync()
     stores.write(b"whole, but nobody wrote that down", store / "out/a.png")
     kill(store, journal)
+    assert row_in(store, "a.png").status is Status.RUNNING
     with open_journal(store) as again:
-        assert again.row(store / "in/a.png").status is Status.RUNNING
         finish(again, store, "a.png")  # it may replace what it had begun
 
 
@@ -113,10 +119,20 @@ def test_a_run_on_another_machine_is_watched_for_its_heartbeat(store, monkeypatc
         open_journal(store).close()
 
 
-def test_who_was_thought_dead_writes_no_more(store):
+def test_a_run_that_ends_while_it_is_watched_is_nobody_s_trouble(store, monkeypatch):
+    monkeypatch.setattr(lease, "_LOOK_SECONDS", 0.05)
+    leave_lease(store, pid=1, host="elsewhere")
+    place = store / "out/.srcli-journal/lease.json"
+    monkeypatch.setattr(lease.time, "sleep", lambda s: stores.delete(place))
+    open_journal(store).close()
+
+
+@pytest.mark.parametrize("is_renewed", [True, False])
+def test_who_was_thought_dead_writes_no_more(store, is_renewed):
     journal = open_journal(store)
     leave_lease(store, pid=1, host="elsewhere")
-    journal._home._lease.renew()
+    if is_renewed:
+        journal._home._lease.renew()
     with pytest.raises(OutputError, match="took over"):
         journal.sync()
     kill(store, journal)
@@ -155,8 +171,7 @@ def test_a_part_that_cannot_be_written_is_written_later(store, monkeypatch):
             with pytest.raises(OutputError, match="line is down"):
                 journal.sync()
         journal.sync()
-    with open_journal(store) as journal:
-        assert journal.row(store / "in/a.png").status is Status.RUNNING
+    assert row_in(store, "a.png").status is Status.RUNNING
 
 
 def test_a_damaged_part_is_named(store):

@@ -15,7 +15,7 @@ from srcli.data.decode import read_picture
 from srcli.degradations.names import Preset
 from srcli.degradations.recipe import Recipe, degrade
 from srcli.degradations.resize import quantize, rescale
-from srcli.errors import ConfigError, UsageError
+from srcli.errors import ConfigError, OutputError, UsageError
 from srcli.services.degrade import DegradeConfig, degrade_folder
 
 BICUBIC = DegradeConfig(preset=Preset.BICUBIC)
@@ -69,6 +69,12 @@ def test_another_seed_degrades_in_another_way(photos, tmp_path):
     assert first.done[0].recipe != second.done[0].recipe
 
 
+def test_a_file_in_the_place_of_the_folder_is_refused(photos, tmp_path):
+    (tmp_path / "low").touch()
+    with pytest.raises(OutputError, match="a file has that name"):
+        degrade_folder(photos, tmp_path / "low", DegradeConfig())
+
+
 def test_pictures_that_differ_in_their_suffix_do_not_collide(photos, tmp_path):
     Image.fromarray(data.coffee()[:64, :64]).save(photos / "a.jpg")
     report = degrade_folder(photos, tmp_path / "low", BICUBIC)
@@ -77,6 +83,13 @@ def test_pictures_that_differ_in_their_suffix_do_not_collide(photos, tmp_path):
         "a.png.png",
         "b.png",
     ]
+
+
+def test_no_low_picture_replaces_another(photos, tmp_path):
+    for name in ("a.jpg", "a.jpg.png"):
+        Image.fromarray(data.coffee()[:64, :64]).save(photos / name)
+    report = degrade_folder(photos, tmp_path / "low", BICUBIC)
+    assert len({result.output for result in report.done}) == len(report.done) == 4
 
 
 def test_a_broken_picture_is_reported_and_the_rest_goes_on(photos, tmp_path):

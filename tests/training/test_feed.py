@@ -166,6 +166,17 @@ def test_a_teachers_pictures_are_made_once_where_the_low_ones_stay_the_same(
     assert any(occurs(part, target) for part in batch.high)
 
 
+def test_what_another_teacher_made_is_not_taken_for_this_one_s(photos, teacher, tmp_path):
+    spec = {"weights": "t", "share": 1.0}
+    _, _, first = taught(photos, teacher, tmp_path / "t", teacher=spec)
+    torch.manual_seed(4)
+    other = wrap_rrdb(RRDBNet(RRDBConfig(channels=8, growth=4, blocks=1))).eval()
+    _, _, made = taught(photos, other, tmp_path / "t", teacher=spec)
+    _, _, alone = taught(photos, other, tmp_path / "alone", teacher=spec)
+    highs = [each.batch(range(3), CPU).high for each in (first, made, alone)]
+    assert torch.equal(highs[1], highs[2]) and not torch.equal(highs[0], highs[1])
+
+
 def occurs(part, picture):
     """Whether a patch, however it lies, is a part of the picture to within 8 bits."""
     for turned in (turn for flip in (part, part.flip(2)) for turn in turns(flip)):

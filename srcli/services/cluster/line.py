@@ -106,8 +106,8 @@ class ClusterLine:
                     yield case.outcome
         if self._crew.error is not None:
             raise self._crew.error
-        if self._clerk.bugs:
-            raise self._clerk.bugs[0]
+        if self._clerk.troubles:
+            raise self._clerk.troubles[0]
 
     def _do(self, case: Case) -> bool:
         if self._clerk.is_done(case):

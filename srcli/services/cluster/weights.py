@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from srcli.errors import BadWeightsError
 from srcli.io.cache import Cache, sha256
 from srcli.io.catalogue import WantedFile
 from srcli.io.files import scratch
+from srcli.io.sources.network import is_offline
 from srcli.models.network import build_network
 from srcli.services.network import (
     DEFAULT_MODEL,
@@ -21,7 +23,7 @@ from srcli.services.network import (
     read_weights,
 )
 from srcli.services.observer import Observer
-from srcli.services.request import UpscaleRequest
+from srcli.services.request import UpscaleRequest, offline_default
 from srcli.services.weights import WeightsFile, obtain
 
 
@@ -55,13 +57,17 @@ def obtain_recipe(request: UpscaleRequest, observer: Observer) -> tuple[Recipe, 
 
     Raises WeightsError or UsageError.
     """
-    other, share = parse_blend(request.blend) if request.blend is not None else (None, 0.0)
-    first = request.model or DEFAULT_MODEL
-    names = [first] if other is None else [first, other]
-    held = [
-        obtain(name, offline=request.offline, trust=request.trust, on_event=observer.weights_event)
-        for name in names
-    ]
+    get = partial(
+        obtain, offline=request.offline, trust=request.trust, on_event=observer.weights_event
+    )
+    share = 0.0
+    if request.model is None and request.blend is None and is_offline(request.offline):
+        held = [offline_default(get, observer)]
+    else:
+        held = [get(request.model or DEFAULT_MODEL)]
+    if request.blend is not None:
+        other, share = parse_blend(request.blend)
+        held.append(get(other))
     recipe = Recipe(parts=tuple(map(_portable, held)), share=share)
     return recipe, [path.read_bytes() for weights in held for path in weights.files]
 

@@ -110,13 +110,16 @@ class Worker:
             else:
                 quick = quick or quick_content_of(order.source)
                 file = slot.fetch(order.source, quick.bytes)
+            content = content_of(file, quick)
             job = open_job(self._engine, order.source, order.target, order.options, slot)
-        except SrcliError as error:
+        except BaseException as error:
             slot.close()
-            return error
+            if isinstance(error, SrcliError):
+                return error
+            raise
         assert isinstance(job.target, Path | Remote)
         self._works[order.number] = _Work(job, slot, order.returns_result)
-        return Opened(job.target, content_of(file, quick))
+        return Opened(job.target, content)
 
     def run(self, number: int) -> Ended | SrcliError | None:
         """Do an opened picture; None where it was given up because the run is ending."""

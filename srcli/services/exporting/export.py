@@ -14,6 +14,7 @@ import torch
 from srcli import __version__
 from srcli.errors import ExportError, OutputError, UsageError
 from srcli.io.files import replacing
+from srcli.io.looks import is_there
 from srcli.models.network import Network, build_network
 from srcli.services.exporting.agreement import Difference, compare
 from srcli.services.exporting.formats import Exportable, Format, Run, files_of, required, suffix_of
@@ -69,7 +70,7 @@ def export_network(
     weights = obtain(model, offline=offline, trust=trust, on_event=on_event)
     files = files_of(format, output or Path(f"{weights.name}{suffix_of(format)}"))
     for file in files:
-        if file.exists() and not overwrite:
+        if is_there(file) and not overwrite:
             raise OutputError(f"{file} exists already", hint="use --overwrite to replace it")
     network = build_network(read_weights(weights))
     wanted = _exportable(network, _facts(network, weights, format, half=half), half=half)

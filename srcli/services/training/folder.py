@@ -23,6 +23,7 @@ from typing import Any
 from srcli.errors import BadWeightsError, DiskFullError, OutputError, UsageError
 from srcli.io.checkpoints import read_checkpoint, write_checkpoint
 from srcli.io.files import refused, replacing
+from srcli.io.looks import is_folder, is_there
 
 CHECKPOINT = re.compile(r"step-(\d+)\.pt")
 SHEET = re.compile(r"step-(\d+)\.png$")
@@ -99,13 +100,13 @@ class RunFolder:
     @property
     def is_stillborn(self) -> bool:
         """Whether a run was killed here before it had saved anything."""
-        if self.has_checkpoint or not self.path.is_dir():
+        if self.has_checkpoint or not is_folder(self.path):
             return False
-        return (self.path / "checkpoints").is_dir() or not any(self.path.iterdir())
+        return is_folder(self.path / "checkpoints") or not any(self.path.iterdir())
 
     def check_unused(self) -> None:
         """Raise OutputError if there is a run in the folder already."""
-        if self.has_checkpoint or (self.config.exists() and not self.is_stillborn):
+        if self.has_checkpoint or (is_there(self.config) and not self.is_stillborn):
             raise OutputError(
                 f"{self.path} holds a run already",
                 hint="go on with it by --resume, or name another folder with --output",
@@ -174,7 +175,7 @@ class RunFolder:
 def unused_folder(wanted: Path) -> Path:
     """`wanted`, or the first of wanted-2, wanted-3, ... that is not there yet."""
     number, path = 1, wanted
-    while path.exists():
+    while is_there(path):
         number += 1
         path = wanted.with_name(f"{wanted.name}-{number}")
     return path
@@ -183,6 +184,6 @@ def unused_folder(wanted: Path) -> Path:
 def latest_folder(wanted: Path) -> Path:
     """The last of wanted, wanted-2, wanted-3, ... that is there; `wanted` if none is."""
     number, path = 1, wanted
-    while (following := wanted.with_name(f"{wanted.name}-{number + 1}")).exists():
+    while is_there(following := wanted.with_name(f"{wanted.name}-{number + 1}")):
         number, path = number + 1, following
     return path

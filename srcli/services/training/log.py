@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, TypeAdapter
 from pydantic_core import from_json
 
 from srcli.io.files import output_errors, replacing
+from srcli.io.looks import is_file
 from srcli.services.training.folder import RunFolder
 
 Record: TypeAlias = dict[str, Any]
@@ -113,7 +114,7 @@ class MetricsLog:
 
     def forget_after(self, step: int) -> None:
         """Drop what a run wrote after its checkpoint: those steps are done again."""
-        if not self._path.is_file():
+        if not is_file(self._path):
             return
         kept = [
             line
@@ -144,7 +145,7 @@ def _tensorboard(folder: Path, from_step: int) -> Any | None:  # noqa: ANN401 (a
 
 def read_log(path: Path) -> list[Record]:
     """The lines of a journal; none where there is no file. A damaged line is left out."""
-    return [record for _, record in _read(path)] if path.is_file() else []
+    return [record for _, record in _read(path)] if is_file(path) else []
 
 
 def _read(path: Path) -> Iterator[tuple[str, Record]]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from srcli.errors import UnavailableWeightsError, UsageError
 from srcli.io.catalogue import catalogue
+from srcli.io.looks import is_file
 from srcli.io.tensors import read_state_dict
 from srcli.losses.build import build_discriminator
 from srcli.losses.spec import DiscriminatorSpec
@@ -130,7 +131,7 @@ def has_vgg(file: Path | None, sources: Sources) -> str | None:
 
 
 def _existing(file: Path) -> Path:
-    if not file.is_file():
+    if not is_file(file):
         raise UsageError(f"no file {file}", hint="--vgg-weights takes torchvision's vgg19 file")
     return file
 

@@ -11,6 +11,7 @@ import torch
 
 from srcli.data.pairs import PairSource
 from srcli.errors import OutOfMemoryError, UsageError
+from srcli.io.looks import is_folder
 from srcli.services.devices import choose_device, list_devices
 from srcli.services.training.assembly import assemble, gather_helpers
 from srcli.services.training.feed import TrainingFeed
@@ -66,7 +67,7 @@ def prepare(
     Raises UsageError, ConfigError, WeightsError or OutOfMemoryError; then nothing was written.
     """
     for path in filter(None, (config.data.high, config.data.low)):
-        if not Path(path).is_dir():
+        if not is_folder(Path(path)):
             raise UsageError(f"{path}: no such folder", hint="give a folder of pictures")
     seed = config.training.seed
     torch.manual_seed(seed)  # fresh networks have their weights from it

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from srcli.errors import UnavailableWeightsError, UsageError
+from srcli.io.looks import is_folder
 from srcli.io.toml import read_toml
 from srcli.losses.tables import with_weight
 from srcli.services.stop import Stop
@@ -61,7 +62,7 @@ def finetune(
     options = _restarted(options, request.output)
     folder = run_folder(request.output, request.folder.resolve().name, resume=options.resume)
     options = _born(options, folder, observer)
-    if not request.folder.is_dir():
+    if not is_folder(request.folder):
         raise UsageError(f"{request.folder}: no such folder", hint="give a folder of pictures")
     if options.resume:
         tables = _read_tables(RunFolder(folder).config)
@@ -82,7 +83,7 @@ def train_file(
     options, observer = options or RunOptions(), observer or TrainingObserver()
     options = _restarted(options, output)
     tables = _read_tables(file)
-    is_of_run = options.resume and output is None and (file.parent / "checkpoints").is_dir()
+    is_of_run = options.resume and output is None and is_folder(file.parent / "checkpoints")
     wanted = file.parent if is_of_run else output
     folder = run_folder(wanted, file.stem, resume=options.resume)
     options = _born(options, folder, observer)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,7 +42,7 @@ def taught_source(
 
     Where each low picture is always the same, and enlarging all of them is less work than the
     patches of the run would be, it is done beforehand, by each process for its part, and kept as
-    PNG in `folder`; else patch by patch.
+    PNG in `folder`, in one of its own for each teacher and kind of pair; else patch by patch.
     """
     spec, scale = config.teacher, teacher.scale
     assert spec is not None
@@ -56,6 +58,7 @@ def taught_source(
     loaded = LoadedNetwork(network=teacher, name=spec.weights, digest="")
     options = EngineOptions(device=str(device), precision=Precision(settled.precision))
     engine = Engine(loaded, options, on_note=on_note)
+    folder /= _kind(config, teacher)
     for example in pictures.training[processes.rank :: processes.ranks]:
         _enlarged(example, config, engine, folder)
     processes.wait()  # for the pictures of the others
@@ -65,6 +68,15 @@ def taught_source(
         return taught
     plain = _paired([(low, high) for low, _, high in made], config, settled, scale)
     return MixedPairs(plain, taught, spec.share)
+
+
+def _kind(config: TrainingConfig, teacher: Network) -> str:
+    """Of what has the same kind, pictures of the same name are the same pictures."""
+    data = config.data
+    digest = hashlib.sha256(json.dumps([data.high, data.low, data.degradation]).encode())
+    for name, value in teacher.state_dict().items():
+        digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _paired(
