@@ -44,7 +44,7 @@ def run_streamed(
     plan: StreamPlan,
     *,
     on_band: Callable[[int], None] = lambda done: None,
-) -> Iterator[tuple[int, Tensor]]:
+) -> Generator[tuple[int, Tensor], None, None]:
     """Yield (start, rows) of the enlarged image from top to bottom, rows (3, count, s·W) float32.
 
     `on_band` hears how many bands of the input were done since it was last called. Raises
