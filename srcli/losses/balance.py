@@ -46,6 +46,7 @@ class Balance(ABC):
     kind: ClassVar[str]
     balances: ClassVar[Literal["content", "adversarial"]]
     names: tuple[str, ...]  # of the terms that get a factor
+    average: Average = staticmethod(alone)  # over the processes, where the factors need it
 
     @abstractmethod
     def factors(

@@ -21,7 +21,7 @@ from srcli.services.training.teaching import taught_source
 from srcli.training.config import parse_config
 from srcli.training.defaults import settle
 from srcli.training.distributed import Processes
-from srcli.training.probe import picture_bytes, untouched
+from srcli.training.probe import fits, picture_bytes, untouched
 from srcli.training.state import capture
 
 
@@ -88,6 +88,16 @@ def test_the_memory_probe_leaves_no_trace(tables):
         picture_bytes(training, next(FixedFeed().pairs()))
         torch.rand(3)
     assert_same(capture(training), before)
+
+
+def test_the_memory_probe_says_nothing_to_other_processes():
+    def speak(values):
+        raise AssertionError("the others may try another number of times, and would never answer")
+
+    training = tiny({**GAN, "balance": {"kind": "adaptive-gan"}}, patch_px=32)
+    training.forward = training.losses.balance.average = speak
+    assert fits(training, list(FixedFeed(batch=2, patch_px=32).pairs()))
+    assert training.forward is training.losses.balance.average is speak
 
 
 def test_the_memory_of_a_picture_grows_with_its_area():
