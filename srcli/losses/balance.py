@@ -25,6 +25,9 @@ State = dict[str, Any]  # tensors, numbers and None: what torch.load(weights_onl
 Average = Callable[[Tensor], Tensor]  # the mean of a tensor over the processes of a run
 
 LOG_VARIANCE_LIMIT = 5.0  # factors stay within exp(-5) ... exp(5)
+# Gradients are taken of so many times the value, for fp16 loses those of a mean over many pixels,
+# from 6e-8 on. A power of two, so that in fp32 not a bit changes.
+LOUDER = 2.0**12
 
 
 def alone(values: Tensor) -> Tensor:
@@ -142,9 +145,9 @@ class AdaptiveGanBalance(Balance):
 
     def _pull(self, value: Tensor) -> Tensor:
         """Norm of the gradient at the last layer, (), averaged over processes before the norm."""
-        (gradient,) = torch.autograd.grad(value, self.last_layer, retain_graph=True)
+        (gradient,) = torch.autograd.grad(value * LOUDER, self.last_layer, retain_graph=True)
         norm: Tensor = torch.linalg.vector_norm(self.average(gradient.detach().float()))
-        return norm
+        return norm / LOUDER
 
     def state_dict(self) -> State:
         factor = None if self._factor is None else self._factor.clone()

@@ -85,6 +85,17 @@ def test_the_adaptive_factor_survives_a_batch_that_is_not_finite():
     assert balance.factors(bad, weights, step=1).of["realism"] == before
 
 
+def test_small_gradients_of_fp16_are_not_lost():
+    generator = nn.Conv2d(3, 3, kernel_size=3, padding=1)
+    with torch.autocast("cpu", torch.float16):
+        restored = generator(torch.rand(2, 3, 64, 64))
+        value = nn.Conv2d(3, 1, kernel_size=3)(restored).float().mean()
+    balance = AdaptiveGanBalance(generator.weight, "realism", maximum=1e9, eps=0.0)
+    raw = {"pixel": value, "realism": value * 1e-4}  # as of a discriminator that is sure
+    factor = balance.factors(raw, {"pixel": 1.0, "realism": 1.0}, step=0).of["realism"]
+    assert factor.item() == pytest.approx(1e4, rel=0.02)
+
+
 def test_the_gradient_is_averaged_over_processes_before_its_norm():
     slopes = Slopes()
     balance = AdaptiveGanBalance(slopes.last_layer, "realism", eps=0.0, average=lambda g: g / 4)
