@@ -131,7 +131,9 @@ class AdaptiveGanBalance(Balance):
         if self._is_due(step) and torch.is_grad_enabled():
             self._refresh(torch.stack(content).sum(), raw[name])
             self._refreshed_at = step
-        return Factors() if self._factor is None else Factors({name: self._factor})
+        if self._factor is None:
+            return Factors()
+        return Factors({name: self._factor.nan_to_num(0.0)})  # 0 while no ratio was a number
 
     def _is_due(self, step: int) -> bool:
         return self._refreshed_at is None or step - self._refreshed_at >= self.refresh_steps
@@ -139,9 +141,11 @@ class AdaptiveGanBalance(Balance):
     def _refresh(self, content: Tensor, adversarial: Tensor) -> None:
         ratio = self._pull(content) / (self._pull(adversarial) + self.eps)
         ratio = ratio.clamp(0.0, self.maximum)
-        before = ratio if self._factor is None else self._factor
+        before = ratio
+        if self._factor is not None:
+            before = torch.where(self._factor.isfinite(), self._factor, ratio)
         smoothed = self.smoothing * before + (1 - self.smoothing) * ratio
-        self._factor = torch.where(smoothed.isfinite(), smoothed, before).nan_to_num(0.0)
+        self._factor = torch.where(smoothed.isfinite(), smoothed, before)
 
     def _pull(self, value: Tensor) -> Tensor:
         """Norm of the gradient at the last layer, (), averaged over processes before the norm."""

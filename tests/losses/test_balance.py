@@ -16,7 +16,7 @@ from srcli.losses.pixel import PixelLoss
 from srcli.losses.schedule import CosineSchedule, LinearSchedule, StepSchedule, weight_at
 from srcli.losses.stack import LossStack, Term
 
-ONES = {"pixel": 1.0, "perceptual": 1.0}
+ONES = {"pixel": 1.0, "perceptual": 1.0, "realism": 1.0}
 
 
 def scalars(**values):
@@ -83,6 +83,14 @@ def test_the_adaptive_factor_survives_a_batch_that_is_not_finite():
     before = balance.factors(slopes.raw([1.0, 0.0], [2.0, 0.0]), weights, step=0).of["realism"]
     bad = slopes.raw([torch.nan, 0.0], [2.0, 0.0])
     assert balance.factors(bad, weights, step=1).of["realism"] == before
+
+
+def test_a_first_ratio_that_is_not_finite_is_not_averaged_in():
+    slopes = Slopes()
+    balance = AdaptiveGanBalance(slopes.last_layer, "realism", maximum=10.0, refresh_steps=1)
+    batches = slopes.raw([math.nan, 0.0], [2.0, 0.0]), slopes.raw([4.0, 0.0], [2.0, 0.0])
+    factors = [balance.factors(raw, ONES, step=step) for step, raw in enumerate(batches)]
+    assert [each.of["realism"].item() for each in factors] == pytest.approx([0, 2], rel=1e-3)
 
 
 def test_small_gradients_of_fp16_are_not_lost():
