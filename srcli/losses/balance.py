@@ -193,6 +193,7 @@ class DynamicWeightAverage(Balance):
     def factors(
         self, raw: Mapping[str, Tensor], weights: Mapping[str, float], *, step: int
     ) -> Factors:
+        self._go_to(next(iter(raw.values())).device)
         if step // self.window_steps != self._window:
             self._close_window()
             self._window = step // self.window_steps
@@ -200,10 +201,7 @@ class DynamicWeightAverage(Balance):
             self._observe(raw)
         if len(self._means) < 2:
             return Factors()
-        device = next(iter(raw.values())).device
-        before, last = (
-            means.to(device) for means in self._means
-        )  # a resumed run's may be elsewhere
+        before, last = self._means
         ratios = (last / before).nan_to_num(nan=1.0, posinf=1.0)
         shares = torch.softmax(ratios / self.temperature, dim=0) * len(self.names)
         return Factors({name: shares[k] for k, name in enumerate(self.names) if name in raw})
@@ -213,7 +211,12 @@ class DynamicWeightAverage(Balance):
         values = torch.stack([raw.get(name, absent).detach().float() for name in self.names])
         finite = values.isfinite()
         counted = torch.stack([torch.where(finite, values, 0.0), finite.float()])
-        self._sums = counted if self._sums is None else counted + self._sums.to(counted.device)
+        self._sums = counted if self._sums is None else counted + self._sums
+
+    def _go_to(self, device: torch.device) -> None:
+        """A resumed run's sums and means come from a file; elsewhere no process would add them."""
+        self._sums = None if self._sums is None else self._sums.to(device)
+        self._means = [means.to(device) for means in self._means]
 
     def _close_window(self) -> None:
         if self._sums is not None:

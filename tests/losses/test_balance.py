@@ -126,6 +126,19 @@ def dwa():
     return DynamicWeightAverage(["pixel", "perceptual"], window_steps=2, temperature=2.0)
 
 
+def test_dwa_averages_over_processes_where_the_terms_are():
+    places = []
+
+    def average(sums):
+        places.append(sums.device.type)
+        return sums
+
+    dwa = DynamicWeightAverage(["pixel"], window_steps=1, average=average)
+    dwa.load_state_dict({"window": 0, "sums": torch.ones(2, 1), "means": []})  # of a file
+    dwa.factors({"pixel": torch.ones((), device="meta")}, ONES, step=1)
+    assert places == ["meta"]
+
+
 def test_dwa_is_equal_until_two_windows_are_full():
     assert run_dwa(dwa(), [(1.0, 1.0), (0.5, 0.9)]) == {}
 
