@@ -258,7 +258,11 @@ def _low_patch(patch_px: int, scale: int) -> int:
 
 def _to_device(picture: Tensor, device: torch.device) -> Tensor:
     """uint8 (3, H, W) to [0, 1] (1, 3, H, W); the bytes travel, not the floats."""
-    return picture.contiguous().to(device, non_blocking=True).unsqueeze(0).float() / 255
+    # CUDA has taken ordinary memory over by the time it returns. MPS has not, and would read it
+    # after it was given to something else (pytorch/pytorch#189690).
+    does_not_wait = device.type == "cuda"
+    there = picture.contiguous().to(device, non_blocking=does_not_wait)
+    return there.unsqueeze(0).float() / 255
 
 
 def _fingerprint(settings: object, paths: Sequence[Path]) -> str:

@@ -146,6 +146,7 @@ def _tables(quality: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @cache
+@torch.inference_mode(mode=False)  # what is kept must serve those who want gradients too
 def _basis() -> Tensor:
     """The orthonormal DCT-II of eight samples, frequencies in rows."""
     sample = torch.arange(BLOCK, dtype=torch.float64)

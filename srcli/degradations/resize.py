@@ -105,6 +105,7 @@ def _resize_axis(
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(mode=False)  # what is kept must serve those who want gradients too
 def _blocks(
     inputs: int, outputs: int, scale: float, filter: Filter, antialias: bool
 ) -> list[tuple[int, Tensor]]:

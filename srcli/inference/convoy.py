@@ -74,9 +74,9 @@ def _members(stream: RowStream) -> list[_Member]:
     """One for each tick under way; the first need not wait for anyone at first."""
     stages, count = len(stream.stages), stream.at_once
     passed = [Semaphore(stages if index == 0 else 0) for index in range(count)]
-    threads = max(torch.get_num_threads() // count, 1)
+    threads = torch.get_num_threads()
     return [
-        _Member(stream, _Turn(mine, after), threads)
+        _Member(stream, _Turn(mine, after), threads=max(threads // count, 1), afterwards=threads)
         for mine, after in zip(passed, passed[1:] + passed[:1], strict=True)
     ]
 
@@ -112,9 +112,10 @@ class _Turn:
 class _Member(Thread):
     """Takes every so manyeth tick through all the stages."""
 
-    def __init__(self, stream: RowStream, turn: _Turn, threads: int) -> None:
+    def __init__(self, stream: RowStream, turn: _Turn, *, threads: int, afterwards: int) -> None:
         super().__init__(name="srcli stream", daemon=True)  # a second Ctrl-C need not wait for it
-        self._stream, self._turn, self._threads = stream, turn, threads
+        self._stream, self._turn = stream, turn
+        self._threads, self._afterwards = threads, afterwards
         self._given: SimpleQueue[_Step | None] = SimpleQueue()
         self._made: SimpleQueue[_Step | BaseException] = SimpleQueue()
 
@@ -135,14 +136,21 @@ class _Member(Thread):
         self._given.put(None)
 
     def run(self) -> None:
-        torch.set_num_threads(self._threads)  # torch keeps it apart for every thread that asks
+        # What is set last in any thread, torch gives to every new one: the first question takes
+        # that up, and the last word puts it right for the threads of others.
+        torch.get_num_threads()
+        torch.set_num_threads(self._threads)
         with torch.inference_mode():
-            while (step := self._given.get()) is not None:
-                tick, image = step
-                try:
-                    self._made.put((tick, self._stream.step(tick, image, self._turn)))
-                except _StoppedError:
-                    return
-                except BaseException as error:  # whatever it is, the caller must hear of it
-                    self._made.put(error)
-                    return
+            self._take_ticks()
+        torch.set_num_threads(self._afterwards)
+
+    def _take_ticks(self) -> None:
+        while (step := self._given.get()) is not None:
+            tick, image = step
+            try:
+                self._made.put((tick, self._stream.step(tick, image, self._turn)))
+            except _StoppedError:
+                return
+            except BaseException as error:  # whatever it is, the caller must hear of it
+                self._made.put(error)
+                return

@@ -27,15 +27,27 @@ def to_half(network: Network, dtype: torch.dtype) -> Network:
 
     With exact ends it takes and gives float32, whatever it computes in between.
     """
+    ours = [part for part in network.modules() if isinstance(part, RRDBNet | CompactNet)]
+    # Kept apart: what has once been rounded stays so when it is widened again.
+    exact = [_at_the_ends(part) for part in ours]
     network.to(dtype)
-    for part in network.modules():
-        if isinstance(part, RRDBNet | CompactNet):
-            first, last = part.ends
-            first.float().register_forward_hook(lambda module, taken, made: made.to(dtype))
-            last.float().register_forward_pre_hook(_widened)
-            for name, buffer in part.named_buffers(recurse=False):
-                setattr(part, name, buffer.float())
+    for part, (weights, buffers) in zip(ours, exact, strict=True):
+        first, last = part.ends
+        first.register_forward_hook(lambda module, taken, made: made.to(dtype))
+        last.register_forward_pre_hook(_widened)
+        for parameter, values in weights:
+            parameter.data = values
+        for name, buffer in buffers:
+            setattr(part, name, buffer)
     return network
+
+
+def _at_the_ends(
+    part: RRDBNet | CompactNet,
+) -> tuple[list[tuple[nn.Parameter, Tensor]], list[tuple[str, Tensor]]]:
+    """The values of what meets pictures: convolutions, and the mean and deviation of ImageNet."""
+    weights = [each for end in part.ends for each in end.parameters()]
+    return [(each, each.data) for each in weights], list(part.named_buffers(recurse=False))
 
 
 def _widened(module: nn.Module, taken: tuple[Tensor]) -> tuple[Tensor]:

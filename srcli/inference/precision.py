@@ -68,6 +68,16 @@ def choose_precision(wanted: Precision, network: Network, device: torch.device) 
     return Precision.FP32
 
 
+def keep_fp32(device: torch.device) -> None:
+    """Let products of float32 on this device have all its bits: for the whole process.
+
+    torch lets NVIDIA's convolutions round to 10 of them (TF32) if nobody objects.
+    """
+    if device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+
+
 class Pending:
     """A batch under way on the device; `result` waits for it and checks it."""
 
@@ -117,9 +127,7 @@ class Runner:
         self._on_note = on_note
         self._failures = 0
         self._replicas: dict[torch.dtype, Network] = {}
-        if device.type == "cuda":
-            torch.backends.cudnn.allow_tf32 = False
-            torch.backends.cuda.matmul.allow_tf32 = False
+        keep_fp32(device)
 
     @property
     def dtype(self) -> torch.dtype:

@@ -6,6 +6,7 @@ A tile or band that failed is never pasted over, patched up or left out: the ima
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 import torch
 
@@ -88,5 +89,6 @@ def _run(
         results = run_streamed(runner, source, plan, on_band=count)
     else:
         results = run_tiled(runner, source, plan, batch=batch, on_tile=count)
-    for start, rows in results:
-        sink.write(start, rows)
+    with closing(results):  # where the sink fails, its error must not keep the stream alive
+        for start, rows in results:
+            sink.write(start, rows)

@@ -108,11 +108,11 @@ class Kernel:
 
 
 def _can_pack(weight: Tensor) -> bool:
-    return (
-        torch.backends.mkldnn.is_available()
-        and weight.device.type == "cpu"
-        and weight.dtype in (torch.float32, torch.bfloat16)
-    )
+    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    if weight.dtype is torch.bfloat16:  # oneDNN refuses it without AVX-512 or its like
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return weight.dtype is torch.float32
 
 
 class Stage(Protocol):

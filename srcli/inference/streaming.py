@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from math import isfinite
+from threading import Lock
 
 import torch
 from torch import Tensor
@@ -44,7 +45,7 @@ def run_streamed(
     plan: StreamPlan,
     *,
     on_band: Callable[[int], None] = lambda done: None,
-) -> Iterator[tuple[int, Tensor]]:
+) -> Generator[tuple[int, Tensor], None, None]:
     """Yield (start, rows) of the enlarged image from top to bottom, rows (3, count, s·W) float32.
 
     `on_band` hears how many bands of the input were done since it was last called. Raises
@@ -151,6 +152,8 @@ class _Steps:
     is (libraries set themselves up), the second is recorded.
     """
 
+    _recording = Lock()  # a process may record one graph at a time
+
     def __init__(self, stream: RowStream, device: torch.device) -> None:
         self._stream = stream
         self._device = device
@@ -182,13 +185,28 @@ class _Steps:
         graph = torch.cuda.CUDAGraph()
         self._incoming = image.clone()
         try:
-            with torch.cuda.device(self._device), torch.cuda.graph(graph):
+            with self._recording, self._aside_from_others(graph):
                 self._outgoing = self._stream.step(tick, self._incoming)
         except RuntimeError:
             # Some kernel cannot be recorded here. Recording runs nothing, so nothing is lost.
             self._is_recordable = False
         else:
             self._graph = graph
+
+    @contextmanager
+    def _aside_from_others(self, graph: torch.cuda.CUDAGraph) -> Iterator[None]:
+        """Record what this device is asked to do in the block, whatever other threads do meanwhile.
+
+        torch's own stream for recordings belongs to the device that was current at the first: what
+        another device is asked to do would not be recorded, but run. And in its usual mode other
+        threads, which run other devices, may ask for no memory.
+        """
+        with (
+            torch.cuda.device(self._device),
+            torch.cuda.stream(torch.cuda.current_stream()),  # come back to it, whatever fails
+            torch.cuda.graph(graph, stream=torch.cuda.Stream(), capture_error_mode="thread_local"),
+        ):
+            yield
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ under way, one stage or more behind each other; `convoy` gives each a thread.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -35,6 +34,10 @@ INPUT = Signal()
 
 
 ALONE: AbstractContextManager[object] = nullcontext()
+
+# What passes by the stages between two, by the number of its tick: one that is done again, because
+# it could not be recorded, finds nothing left of itself.
+Aside = dict[int, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ def can_stream(body: nn.Module) -> bool:
 
 def _rrdb_stages(network: RRDBNet, band: int, space: Workspace) -> list[Stage]:
     """conv_first, the blocks, and all that comes after them."""
-    aside: deque[Tensor] = deque()  # the shallow features, on their way to the other end
+    aside: Aside = {}  # the shallow features, on their way to the other end
     stages: list[Stage] = [_Shallow(network.conv_first, band, aside, INPUT, space)]
     for block in network.body:
         assert isinstance(block, ResidualInResidualBlock)
@@ -122,14 +125,14 @@ class _Shallow(ConvolutionStage):
     """conv_first; what it makes goes into the blocks and around them."""
 
     def __init__(
-        self, module: nn.Conv2d, band: int, aside: deque[Tensor], signal: Signal, space: Workspace
+        self, module: nn.Conv2d, band: int, aside: Aside, signal: Signal, space: Workspace
     ) -> None:
         super().__init__(module, band, signal, space.of(module.weight))
         self._aside = aside
 
     def step(self, tick: Tick, out: Tensor | None = None) -> Tensor:
         made = super().step(tick)
-        self._aside.append(made)
+        self._aside[tick.index] = made
         return made if out is None else out.copy_(made)
 
 
@@ -137,7 +140,7 @@ class _Deep(ConvolutionStage):
     """conv_body, and the shallow features, which wait here until it has caught up."""
 
     def __init__(
-        self, module: nn.Conv2d, band: int, aside: deque[Tensor], signal: Signal, space: Workspace
+        self, module: nn.Conv2d, band: int, aside: Aside, signal: Signal, space: Workspace
     ) -> None:
         super().__init__(module, band, signal, space, share="deep")
         self._aside = aside
@@ -150,7 +153,7 @@ class _Deep(ConvolutionStage):
         )
 
     def step(self, tick: Tick, out: Tensor | None = None) -> Tensor:
-        self._skip.room(tick).copy_(self._aside.popleft())
+        self._skip.room(tick).copy_(self._aside.pop(tick.index))
         made = super().step(tick)
         made += self._skip.view(tick, tick.rows(self.output))
         self._skip.close(tick)
@@ -164,7 +167,7 @@ class _End:
     """
 
     def __init__(
-        self, network: RRDBNet, band: int, aside: deque[Tensor], signal: Signal, space: Workspace
+        self, network: RRDBNet, band: int, aside: Aside, signal: Signal, space: Workspace
     ) -> None:
         config = network.config
         self._network = network
@@ -209,7 +212,7 @@ def _compact_stages(network: CompactNet, band: int, space: Workspace) -> list[St
     """The convolutions with their activations, the last one with the enlargement."""
     convolutions = [module for module in network.body if isinstance(module, nn.Conv2d)]
     activations = [module for module in network.body if isinstance(module, nn.PReLU)]
-    base: deque[Tensor] = deque()  # the image, on its way to the other end
+    base: Aside = {}  # the image, on its way to the other end
     stages: list[Stage] = []
     signal = INPUT
     for index, (module, activation) in enumerate(zip(convolutions, activations, strict=False)):
@@ -227,7 +230,7 @@ class _Activated(ConvolutionStage):
         module: nn.Conv2d,
         activation: nn.PReLU,
         band: int,
-        base: deque[Tensor] | None,
+        base: Aside | None,
         index: int,
         signal: Signal,
         space: Workspace,
@@ -241,7 +244,7 @@ class _Activated(ConvolutionStage):
 
     def step(self, tick: Tick, out: Tensor | None = None) -> Tensor:
         if self._base is not None:
-            self._base.append(self.room(tick).clone())
+            self._base[tick.index] = self.room(tick).clone()
         made: Tensor = self._activation(super().step(tick).to(self._activation.weight.dtype))
         return made if out is None else out.copy_(made)
 
@@ -254,7 +257,7 @@ class _Enlarged:
         network: CompactNet,
         module: nn.Conv2d,
         band: int,
-        base: deque[Tensor],
+        base: Aside,
         signal: Signal,
         space: Workspace,
     ) -> None:
@@ -273,7 +276,7 @@ class _Enlarged:
         return self._last.room(tick)
 
     def step(self, tick: Tick, out: Tensor | None = None) -> Tensor:
-        self._base.room(tick).copy_(self._arriving.popleft())
+        self._base.room(tick).copy_(self._arriving.pop(tick.index))
         made = F.pixel_shuffle(self._last.step(tick), self._scale)
         made += nearest(self._base.view(tick, tick.rows(self._last.output)), self._scale)
         self._base.close(tick)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Protocol
 
 import torch
@@ -39,7 +39,7 @@ def run_tiled(
     *,
     batch: int = 1,
     on_tile: Callable[[int], None] = lambda done: None,
-) -> Iterator[tuple[int, Tensor]]:
+) -> Generator[tuple[int, Tensor], None, None]:
     """Yield (start, rows) of the enlarged image from top to bottom, rows (3, count, s·W) float32.
 
     Tiles of one shape in a row of tiles run `batch` at a time. `on_tile` hears how many tiles

@@ -25,6 +25,9 @@ State = dict[str, Any]  # tensors, numbers and None: what torch.load(weights_onl
 Average = Callable[[Tensor], Tensor]  # the mean of a tensor over the processes of a run
 
 LOG_VARIANCE_LIMIT = 5.0  # factors stay within exp(-5) ... exp(5)
+# Gradients are taken of so many times the value, for fp16 loses those of a mean over many pixels,
+# from 6e-8 on. A power of two, so that in fp32 not a bit changes.
+LOUDER = 2.0**12
 
 
 def alone(values: Tensor) -> Tensor:
@@ -46,6 +49,7 @@ class Balance(ABC):
     kind: ClassVar[str]
     balances: ClassVar[Literal["content", "adversarial"]]
     names: tuple[str, ...]  # of the terms that get a factor
+    average: Average = staticmethod(alone)  # over the processes, where the factors need it
 
     @abstractmethod
     def factors(
@@ -127,7 +131,9 @@ class AdaptiveGanBalance(Balance):
         if self._is_due(step) and torch.is_grad_enabled():
             self._refresh(torch.stack(content).sum(), raw[name])
             self._refreshed_at = step
-        return Factors() if self._factor is None else Factors({name: self._factor})
+        if self._factor is None:
+            return Factors()
+        return Factors({name: self._factor.nan_to_num(0.0)})  # 0 while no ratio was a number
 
     def _is_due(self, step: int) -> bool:
         return self._refreshed_at is None or step - self._refreshed_at >= self.refresh_steps
@@ -135,15 +141,17 @@ class AdaptiveGanBalance(Balance):
     def _refresh(self, content: Tensor, adversarial: Tensor) -> None:
         ratio = self._pull(content) / (self._pull(adversarial) + self.eps)
         ratio = ratio.clamp(0.0, self.maximum)
-        before = ratio if self._factor is None else self._factor
+        before = ratio
+        if self._factor is not None:
+            before = torch.where(self._factor.isfinite(), self._factor, ratio)
         smoothed = self.smoothing * before + (1 - self.smoothing) * ratio
-        self._factor = torch.where(smoothed.isfinite(), smoothed, before).nan_to_num(0.0)
+        self._factor = torch.where(smoothed.isfinite(), smoothed, before)
 
     def _pull(self, value: Tensor) -> Tensor:
         """Norm of the gradient at the last layer, (), averaged over processes before the norm."""
-        (gradient,) = torch.autograd.grad(value, self.last_layer, retain_graph=True)
+        (gradient,) = torch.autograd.grad(value * LOUDER, self.last_layer, retain_graph=True)
         norm: Tensor = torch.linalg.vector_norm(self.average(gradient.detach().float()))
-        return norm
+        return norm / LOUDER
 
     def state_dict(self) -> State:
         factor = None if self._factor is None else self._factor.clone()
@@ -185,6 +193,7 @@ class DynamicWeightAverage(Balance):
     def factors(
         self, raw: Mapping[str, Tensor], weights: Mapping[str, float], *, step: int
     ) -> Factors:
+        self._go_to(next(iter(raw.values())).device)
         if step // self.window_steps != self._window:
             self._close_window()
             self._window = step // self.window_steps
@@ -192,10 +201,7 @@ class DynamicWeightAverage(Balance):
             self._observe(raw)
         if len(self._means) < 2:
             return Factors()
-        device = next(iter(raw.values())).device
-        before, last = (
-            means.to(device) for means in self._means
-        )  # a resumed run's may be elsewhere
+        before, last = self._means
         ratios = (last / before).nan_to_num(nan=1.0, posinf=1.0)
         shares = torch.softmax(ratios / self.temperature, dim=0) * len(self.names)
         return Factors({name: shares[k] for k, name in enumerate(self.names) if name in raw})
@@ -205,7 +211,12 @@ class DynamicWeightAverage(Balance):
         values = torch.stack([raw.get(name, absent).detach().float() for name in self.names])
         finite = values.isfinite()
         counted = torch.stack([torch.where(finite, values, 0.0), finite.float()])
-        self._sums = counted if self._sums is None else counted + self._sums.to(counted.device)
+        self._sums = counted if self._sums is None else counted + self._sums
+
+    def _go_to(self, device: torch.device) -> None:
+        """A resumed run's sums and means come from a file; elsewhere no process would add them."""
+        self._sums = None if self._sums is None else self._sums.to(device)
+        self._means = [means.to(device) for means in self._means]
 
     def _close_window(self) -> None:
         if self._sums is not None:

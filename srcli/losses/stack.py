@@ -93,8 +93,9 @@ class LossStack:
 
         `real`, where it differs from `target`, is what the discriminator holds for real
         (Real-ESRGAN sharpens the target of the other terms). `step` drives schedules and balances.
-        `micro_batches`: the caller will divide the total by it, to accumulate gradients; terms that
-        sum over the batch are multiplied, so that the result is that of one large batch.
+        `micro_batches`: so many parts of one large batch have their gradients averaged, one after
+        another or in several processes; terms that sum over the batch are multiplied, so that the
+        result is that of the large batch.
         """
         weights = {name: weight_at(term.weight, step) for name, term in self.terms.items()}
         weights = {name: weight for name, weight in weights.items() if weight}

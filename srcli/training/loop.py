@@ -122,10 +122,12 @@ def accumulate(training: Training, pairs: Iterator[Pair], parts: int) -> _Seen:
 def _generator_part(
     training: Training, low: Tensor, high: Tensor, target: Tensor, parts: int
 ) -> tuple[Tensor, LossReport]:
+    # Gradients are averaged over the processes as well as over the parts.
+    shares = parts * training.processes.ranks
     with _autocast(training):
         restored = training.forward(low)
         report = training.losses(
-            restored, target, real=high, step=training.step, micro_batches=parts
+            restored, target, real=high, step=training.step, micro_batches=shares
         )
     training.scaler.scale(report.total / parts).backward()
     return restored.detach(), LossReport(report.total.detach(), report.terms)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from srcli.inference.memory import MemoryExhaustedError
 from srcli.inference.precision import memory_failures
+from srcli.losses.balance import alone
 from srcli.training.loop import Pair, accumulate, clear_gradients
 from srcli.training.state import Training, capture, restore
 
@@ -19,11 +20,19 @@ HEADROOM = 1.3  # gradients on their way, workspaces of convolutions, fragments
 
 @contextmanager
 def untouched(training: Training) -> Iterator[None]:
-    """Let the block train as it likes; afterwards everything is as it was before."""
+    """Let the block train as it likes; afterwards everything is as it was before.
+
+    Nothing is said to other processes in it: each may try as often as it must, and fail at any
+    place, while the others wait for none of its words.
+    """
     state = copy.deepcopy(capture(training))
+    balance, forward = training.losses.balance, training.forward
+    average = balance.average
+    training.forward, balance.average = training.network, alone
     try:
         yield
     finally:
+        training.forward, balance.average = forward, average
         clear_gradients(training)
         restore(training, state)
 

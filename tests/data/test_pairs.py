@@ -86,6 +86,20 @@ def test_the_low_half_lies_where_the_high_half_does(pictures):
     torch.testing.assert_close(batch.low[inner], expected[inner], atol=1.01 / 255, rtol=0)
 
 
+def test_a_picture_is_waited_for_where_its_memory_is_read_later(pictures, monkeypatch):
+    to, waited = torch.Tensor.to, []
+
+    def noted(tensor, *args, non_blocking=False, **kwargs):
+        if args == (torch.device("mps"),):
+            waited.append(not non_blocking)
+            return tensor
+        return to(tensor, *args, **kwargs)
+
+    monkeypatch.setattr(torch.Tensor, "to", noted)
+    degraded(pictures, preset=Preset.BICUBIC).batch([0], torch.device("mps"))
+    assert waited == [True]
+
+
 def test_a_picture_no_larger_than_the_patch_is_used_whole(save):
     source = degraded([save("only.png", height=32, width=33)], Preset.BICUBIC)
     assert source.batch([0], CPU).high.shape == (1, 3, 32, 32)

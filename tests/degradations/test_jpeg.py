@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from skimage import data
 
-from srcli.degradations.jpeg import jpeg
+from srcli.degradations.jpeg import _basis, jpeg
 
 
 def through_pillow(levels: np.ndarray, quality: int) -> np.ndarray:
@@ -81,3 +81,12 @@ def test_the_gradient_passes_as_if_nothing_were_rounded():
     # A sum over whole units: halving, doubling and the DCT keep it.
     assert flat.grad is not None
     torch.testing.assert_close(flat.grad.sum().item(), 3.0 * 32 * 32, rtol=1e-6, atol=0)
+
+
+def test_a_coder_that_was_first_met_without_gradients_has_them_later():
+    _basis.cache_clear()
+    image = torch.rand(1, 3, 16, 16, dtype=torch.float64)
+    with torch.inference_mode():
+        jpeg(image, torch.tensor([50.0]))
+    jpeg(image.requires_grad_(), torch.tensor([50.0]), differentiable=True).sum().backward()
+    assert image.grad.abs().sum() > 0

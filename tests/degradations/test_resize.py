@@ -141,3 +141,10 @@ def test_a_size_gets_no_extra_pixel_from_a_rounding_error():
 def test_quantizing_rounds_halves_up_and_clips():
     levels = torch.tensor([-0.2, 0.5 / 255, 1.4999 / 255, 2.5 / 255, 1.7], dtype=torch.float64)
     assert quantize(levels).mul(255).round().tolist() == [0, 1, 1, 3, 255]
+
+
+def test_sizes_met_first_without_gradients_have_gradients_later():
+    image = torch.rand(1, 1, 11, 5, dtype=torch.float64)
+    with torch.inference_mode():
+        resize(image, (3, 2))
+    assert torch.autograd.gradcheck(lambda x: resize(x, (3, 2)), image.requires_grad_())

@@ -98,6 +98,25 @@ def test_the_callers_number_of_threads_stays():
     assert torch.get_num_threads() == before
 
 
+def test_a_new_thread_has_as_many_threads_of_torch_after_a_convoy_as_before():
+    def asked() -> int:
+        heard = []
+        thread = threading.Thread(target=lambda: heard.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+        return heard[0]
+
+    callers = torch.get_num_threads()
+    try:
+        torch.set_num_threads(4)
+        made = stream(2)
+        with torch.inference_mode():
+            list(convoy(made, steps(made)))
+        assert asked() == 4
+    finally:
+        torch.set_num_threads(callers)
+
+
 def test_where_python_is_most_of_the_work_one_tick_is_under_way(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 16)
     full = tiny_rrdb(channels=64, growth=32, blocks=1)

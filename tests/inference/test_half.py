@@ -84,3 +84,13 @@ def test_the_ends_of_an_ensemble_are_exact_too():
     half = to_half(copy.deepcopy(network), torch.bfloat16)(GRADIENT[None])
     assert half.dtype is torch.float32
     assert levels(half[0]) > 0.7 * levels(network(GRADIENT[None])[0])
+
+
+@pytest.mark.parametrize("precision", HALVES)
+def test_the_ends_have_the_weights_they_were_given(precision):
+    network = tiny_rrdb(scale=2, imagenet_normalised=True)
+    half = to_half(copy.deepcopy(network), DTYPES[precision])
+    for given, kept in zip(network.body.ends, half.body.ends, strict=True):
+        assert torch.equal(kept.weight, given.weight) and torch.equal(kept.bias, given.bias)
+    assert torch.equal(half.body.mean, network.body.mean)
+    assert torch.equal(half.body.std, network.body.std)

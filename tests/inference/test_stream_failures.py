@@ -1,5 +1,7 @@
 """Streams that fail: the image starts over, and the picture is right."""
 
+import threading
+
 import pytest
 import torch
 from small_networks import ends, picture, runner, tiny_rrdb
@@ -36,7 +38,7 @@ def spoil(monkeypatch):
 
 
 def raises(error: Exception):
-    def change(made: Tensor) -> Tensor:
+    def change(*_: object) -> Tensor:
         raise error
 
     return change
@@ -104,3 +106,15 @@ def test_progress_counts_bands_and_starts_again(spoil):
         on_tiles=lambda done, total: heard.append((done, total)),
     )
     assert heard[0] == (0, 4) and (0, 7) in heard and heard[-1] == (7, 7)
+
+
+def test_a_stream_whose_rows_cannot_be_written_leaves_no_thread(monkeypatch):
+    monkeypatch.setattr("srcli.inference.streaming.ticks_at_once", lambda *_: 2)
+    before = threading.active_count()
+    image = picture(HEIGHT, WIDTH)
+    source, sink = ends(image, 4)
+    monkeypatch.setattr(type(sink), "write", raises(OSError("no space left")))
+    with pytest.raises(OSError) as kept:
+        enlarge(runner(tiny_rrdb()), source, sink, PLAN)
+    assert threading.active_count() == before, "the error is still held"
+    assert "no space" in str(kept.value)

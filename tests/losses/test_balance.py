@@ -16,7 +16,7 @@ from srcli.losses.pixel import PixelLoss
 from srcli.losses.schedule import CosineSchedule, LinearSchedule, StepSchedule, weight_at
 from srcli.losses.stack import LossStack, Term
 
-ONES = {"pixel": 1.0, "perceptual": 1.0}
+ONES = {"pixel": 1.0, "perceptual": 1.0, "realism": 1.0}
 
 
 def scalars(**values):
@@ -85,6 +85,25 @@ def test_the_adaptive_factor_survives_a_batch_that_is_not_finite():
     assert balance.factors(bad, weights, step=1).of["realism"] == before
 
 
+def test_a_first_ratio_that_is_not_finite_is_not_averaged_in():
+    slopes = Slopes()
+    balance = AdaptiveGanBalance(slopes.last_layer, "realism", maximum=10.0, refresh_steps=1)
+    batches = slopes.raw([math.nan, 0.0], [2.0, 0.0]), slopes.raw([4.0, 0.0], [2.0, 0.0])
+    factors = [balance.factors(raw, ONES, step=step) for step, raw in enumerate(batches)]
+    assert [each.of["realism"].item() for each in factors] == pytest.approx([0, 2], rel=1e-3)
+
+
+def test_small_gradients_of_fp16_are_not_lost():
+    generator = nn.Conv2d(3, 3, kernel_size=3, padding=1)
+    with torch.autocast("cpu", torch.float16):
+        restored = generator(torch.rand(2, 3, 64, 64))
+        value = nn.Conv2d(3, 1, kernel_size=3)(restored).float().mean()
+    balance = AdaptiveGanBalance(generator.weight, "realism", maximum=1e9, eps=0.0)
+    raw = {"pixel": value, "realism": value * 1e-4}  # as of a discriminator that is sure
+    factor = balance.factors(raw, {"pixel": 1.0, "realism": 1.0}, step=0).of["realism"]
+    assert factor.item() == pytest.approx(1e4, rel=0.02)
+
+
 def test_the_gradient_is_averaged_over_processes_before_its_norm():
     slopes = Slopes()
     balance = AdaptiveGanBalance(slopes.last_layer, "realism", eps=0.0, average=lambda g: g / 4)
@@ -105,6 +124,19 @@ def run_dwa(balance, windows, *, first=0):
 
 def dwa():
     return DynamicWeightAverage(["pixel", "perceptual"], window_steps=2, temperature=2.0)
+
+
+def test_dwa_averages_over_processes_where_the_terms_are():
+    places = []
+
+    def average(sums):
+        places.append(sums.device.type)
+        return sums
+
+    dwa = DynamicWeightAverage(["pixel"], window_steps=1, average=average)
+    dwa.load_state_dict({"window": 0, "sums": torch.ones(2, 1), "means": []})  # of a file
+    dwa.factors({"pixel": torch.ones((), device="meta")}, ONES, step=1)
+    assert places == ["meta"]
 
 
 def test_dwa_is_equal_until_two_windows_are_full():

@@ -13,7 +13,7 @@ from srcli.degradations.presets import DEGRADATIONS
 from srcli.errors import ConfigError, OutOfMemoryError, UsageError
 from srcli.models.network import wrap_rrdb
 from srcli.models.rrdb import RRDBConfig, RRDBNet
-from srcli.services.training import fitting
+from srcli.services.training import fitting, preparation
 from srcli.services.training.feed import TaughtPairs, TrainingFeed
 from srcli.services.training.networks import Sources, teacher_network
 from srcli.services.training.pictures import find_pictures, whole_pair
@@ -21,7 +21,7 @@ from srcli.services.training.teaching import taught_source
 from srcli.training.config import parse_config
 from srcli.training.defaults import settle
 from srcli.training.distributed import Processes
-from srcli.training.probe import picture_bytes, untouched
+from srcli.training.probe import fits, picture_bytes, untouched
 from srcli.training.state import capture
 
 
@@ -88,6 +88,25 @@ def test_the_memory_probe_leaves_no_trace(tables):
         picture_bytes(training, next(FixedFeed().pairs()))
         torch.rand(3)
     assert_same(capture(training), before)
+
+
+def test_the_memory_probe_says_nothing_to_other_processes():
+    def speak(values):
+        raise AssertionError("the others may try another number of times, and would never answer")
+
+    training = tiny({**GAN, "balance": {"kind": "adaptive-gan"}}, patch_px=32)
+    training.forward = training.losses.balance.average = speak
+    assert fits(training, list(FixedFeed(batch=2, patch_px=32).pairs()))
+    assert training.forward is training.losses.balance.average is speak
+
+
+def test_a_run_on_a_card_has_all_bits_of_float32_from_its_first_step_on(monkeypatch):
+    card = torch.device("cuda", 0)
+    monkeypatch.setattr(preparation, "choose_device", lambda wanted: card)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    assert preparation.device_of("cuda") == card
+    assert not torch.backends.cudnn.allow_tf32
 
 
 def test_the_memory_of_a_picture_grows_with_its_area():

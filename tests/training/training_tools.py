@@ -103,9 +103,14 @@ def weights(module: torch.nn.Module) -> Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in module.parameters()])
 
 
-# A learned balance too, whose gradient must be averaged as the networks' are.
+# A learned balance too, whose gradient must be averaged as the networks' are; and a sum over the
+# batch, of which each process has a part.
 DISTRIBUTED = {
     **GAN,
-    "losses": {**GAN["losses"], "luma": {**PIXEL, "channels": "luma"}},
+    "losses": {
+        **GAN["losses"],
+        "luma": {**PIXEL, "channels": "luma"},
+        "realism": {"kind": "adversarial", "formula": "srgan"},
+    },
     "balance": {"kind": "uncertainty"},
 }

@@ -11,6 +11,7 @@ import torch
 
 from srcli.data.pairs import PairSource
 from srcli.errors import OutOfMemoryError, UsageError
+from srcli.inference.precision import keep_fp32
 from srcli.io.looks import is_folder
 from srcli.services.devices import choose_device, list_devices
 from srcli.services.training.assembly import assemble, gather_helpers
@@ -124,6 +125,8 @@ def device_of(wanted: str) -> torch.device:
     device = choose_device(wanted)
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    # Not left to the first validation: not every process has one, nor every sitting at its start.
+    keep_fp32(device)
     return device
 
 
