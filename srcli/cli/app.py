@@ -125,6 +125,7 @@ def _silence() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line. A SrcliError becomes a message and an exit code; a bug stays a bug."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
         interrupts.install()
         _open_streams()
@@ -133,16 +134,32 @@ def main(arguments: list[str] | None = None) -> None:
         warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
         logging.getLogger("PIL").setLevel(logging.CRITICAL)
         _check_place()
-        app(args=spellings.canonical(sys.argv[1:] if arguments is None else arguments))
+        app(args=spellings.canonical(given))
     except BaseException as end:
         if isinstance(end, Interrupted) or (interrupts.was_raised() and not _is_success(end)):
             render.interrupted()
             raise SystemExit(INTERRUPTED) from None
         failure = _failure(end)
+        if failure is not None:
+            render.error(failure)
+        _tell_program(failure or _misuse(end), given)
         if failure is None:
             raise
-        render.error(failure)
         raise SystemExit(failure.exit_code) from end
+
+
+def _tell_program(failure: SrcliError | None, arguments: list[str]) -> None:
+    """Say what ended the command on stdout too, where --json was asked for."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if failure is not None and "--json" in options:
+        render.json_error(failure)
+
+
+def _misuse(end: BaseException) -> UsageError | None:
+    """What Typer has said of the arguments on stderr before it ended the program, if it has."""
+    said = end.__context__ if isinstance(end, SystemExit) and end.code else None
+    tell = getattr(said, "format_message", None)  # its class has no public name
+    return UsageError(tell(), hint="see srcli COMMAND --help") if tell else None
 
 
 def _failure(end: BaseException) -> SrcliError | None:

@@ -75,7 +75,7 @@ class UpscaleView(Observer):
             return
         known = error if isinstance(error, SrcliError) else None
         if self.is_json:
-            render.json_line(self._summary(known))
+            render.json_line(self._summary(known), tells=known)
         elif self._talks and self.is_many and known is None and self._files:
             self._conclude()
 
