@@ -7,7 +7,9 @@ import os
 import shutil
 import sys
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
+from inspect import getdoc
 from pathlib import Path
 from typing import Annotated
 
@@ -81,18 +83,25 @@ def srcli(
     """Enlarge pictures with pretrained ESRGAN-family networks, and fine-tune them."""
 
 
-app.command(epilog=epilog("upscale"))(upscale.upscale)
-app.command(epilog=epilog("finetune"))(finetune.finetune)
-app.command(epilog=epilog("train"))(train.train)
-app.command(epilog=epilog("report"))(report.report)
+def _add(name: str, command: Callable[..., None]) -> None:
+    """Add a command. Typer would break its help where the lines of the docstring end."""
+    paragraphs = (getdoc(command) or "").split("\n\n")
+    whole = "\n\n".join(" ".join(each.split()) for each in paragraphs)
+    app.command(help=whole, epilog=epilog(name))(command)
+
+
+_add("upscale", upscale.upscale)
+_add("finetune", finetune.finetune)
+_add("train", train.train)
+_add("report", report.report)
 app.add_typer(weights.app, name="weights")
-app.command(epilog=epilog("doctor"))(doctor.doctor)
-app.command(epilog=epilog("degrade"))(degrade.degrade)
-app.command(epilog=epilog("compare"))(compare.compare)
-app.command(epilog=epilog("evaluate"))(evaluate.evaluate)
-app.command(epilog=epilog("serve"))(serve.serve)
-app.command(epilog=epilog("bench"))(bench.bench)
-app.command(epilog=epilog("export"))(export.export)
+_add("doctor", doctor.doctor)
+_add("degrade", degrade.degrade)
+_add("compare", compare.compare)
+_add("evaluate", evaluate.evaluate)
+_add("serve", serve.serve)
+_add("bench", bench.bench)
+_add("export", export.export)
 
 
 def _check_place() -> None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:  # reports cost start-up time
     from srcli.reports.sheet import Box
 
 PlacesArgument = Annotated[
-    list[Path], typer.Argument(help="Two pictures or more, or folders.", show_default=False)
+    list[Path],
+    typer.Argument(metavar="PICTURE", help="Two pictures or more, or folders.", show_default=False),
 ]
 PageOption = Annotated[
     Path | None,

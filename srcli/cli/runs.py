@@ -43,7 +43,9 @@ def preview(
 ) -> None:
     """Show what would be done. Raises UsageError of a pipe."""
     if streams.is_piped(inputs, output):
-        raise UsageError("a dry run takes and names files, no pipe", hint="leave out - or --dry-run")
+        raise UsageError(
+            "a dry run takes and names files, no pipe", hint="leave out - or --dry-run"
+        )
     from srcli.services.dryrun import Forecast, preview_files
 
     for each in preview_files(request, inputs, output, view):
