@@ -151,7 +151,7 @@ def _write_page(
         links=links,
     )
     with replacing(target) as partial:
-        partial.write_text(page_html(page), encoding="utf-8")
+        _write_html(partial, page_html(page))
     return replace(result, page=target, notes=pictures.notes)
 
 
@@ -209,7 +209,7 @@ def _compare_folders(
     notes = [f"{each.title}: {each.error}" for each in failed]
     notes += [f"{path} has no partner" for path in partners.lonely]
     with replacing(index) as partial:
-        partial.write_text(index_html(" · ".join(labels), cards, notes), encoding="utf-8")
+        _write_html(partial, index_html(" · ".join(labels), cards, notes))
     return CompareReport(
         done=tuple(done), failed=tuple(failed), index=index, lonely=partners.lonely
     )
@@ -224,6 +224,10 @@ def _card(address: Path, pictures: PictureSet, result: Compared) -> Card:
         thumbnail=thumbnail(pictures.levels[0], pictures.levels[last]),
         psnr=pair.difference.psnr,
     )
+
+
+def _write_html(path: Path, html: str) -> None:
+    path.write_text(html, "utf-8", "backslashreplace")  # the name of a picture may be no text
 
 
 def _page_name(title: str) -> str:

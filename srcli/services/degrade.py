@@ -187,8 +187,8 @@ def _write_recipes(path: Path, folder: Path, done: Sequence[Degraded]) -> None:
         for each in done
     )
     with replacing(path) as partial:
-        lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-        partial.write_text("".join(lines), encoding="utf-8")
+        # In ASCII: the name of a file may be no text.
+        partial.write_text("".join(f"{json.dumps(record)}\n" for record in records), "ascii")
 
 
 def _sheet(output: Path) -> Path:
