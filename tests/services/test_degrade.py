@@ -15,7 +15,7 @@ from srcli.data.decode import read_picture
 from srcli.degradations.names import Preset
 from srcli.degradations.recipe import Recipe, degrade
 from srcli.degradations.resize import quantize, rescale
-from srcli.errors import ConfigError, UsageError
+from srcli.errors import ConfigError, OutputError, UsageError
 from srcli.services.degrade import DegradeConfig, degrade_folder
 
 BICUBIC = DegradeConfig(preset=Preset.BICUBIC)
@@ -96,7 +96,7 @@ def test_an_output_inside_the_folder_is_not_degraded_again(photos):
 
 def test_an_earlier_result_is_kept_unless_told_otherwise(photos, tmp_path):
     degrade_folder(photos, tmp_path / "low", BICUBIC)
-    with pytest.raises(UsageError, match="earlier result"):
+    with pytest.raises(OutputError, match="earlier result"):
         degrade_folder(photos, tmp_path / "low", BICUBIC)
 
 
