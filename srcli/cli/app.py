@@ -7,7 +7,9 @@ import os
 import shutil
 import sys
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
+from inspect import getdoc
 from pathlib import Path
 from typing import Annotated
 
@@ -81,18 +83,25 @@ def srcli(
     """Enlarge pictures with pretrained ESRGAN-family networks, and fine-tune them."""
 
 
-app.command(epilog=epilog("upscale"))(upscale.upscale)
-app.command(epilog=epilog("finetune"))(finetune.finetune)
-app.command(epilog=epilog("train"))(train.train)
-app.command(epilog=epilog("report"))(report.report)
+def _add(name: str, command: Callable[..., None]) -> None:
+    """Add a command. Typer would break its help where the lines of the docstring end."""
+    paragraphs = (getdoc(command) or "").split("\n\n")
+    whole = "\n\n".join(" ".join(each.split()) for each in paragraphs)
+    app.command(help=whole, epilog=epilog(name))(command)
+
+
+_add("upscale", upscale.upscale)
+_add("finetune", finetune.finetune)
+_add("train", train.train)
+_add("report", report.report)
 app.add_typer(weights.app, name="weights")
-app.command(epilog=epilog("doctor"))(doctor.doctor)
-app.command(epilog=epilog("degrade"))(degrade.degrade)
-app.command(epilog=epilog("compare"))(compare.compare)
-app.command(epilog=epilog("evaluate"))(evaluate.evaluate)
-app.command(epilog=epilog("serve"))(serve.serve)
-app.command(epilog=epilog("bench"))(bench.bench)
-app.command(epilog=epilog("export"))(export.export)
+_add("doctor", doctor.doctor)
+_add("degrade", degrade.degrade)
+_add("compare", compare.compare)
+_add("evaluate", evaluate.evaluate)
+_add("serve", serve.serve)
+_add("bench", bench.bench)
+_add("export", export.export)
 
 
 def _check_place() -> None:
@@ -125,6 +134,7 @@ def _silence() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line. A SrcliError becomes a message and an exit code; a bug stays a bug."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
         interrupts.install()
         _open_streams()
@@ -133,16 +143,32 @@ def main(arguments: list[str] | None = None) -> None:
         warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
         logging.getLogger("PIL").setLevel(logging.CRITICAL)
         _check_place()
-        app(args=spellings.canonical(sys.argv[1:] if arguments is None else arguments))
+        app(args=spellings.canonical(given))
     except BaseException as end:
         if isinstance(end, Interrupted) or (interrupts.was_raised() and not _is_success(end)):
             render.interrupted()
             raise SystemExit(INTERRUPTED) from None
         failure = _failure(end)
+        if failure is not None:
+            render.error(failure)
+        _tell_program(failure or _misuse(end), given)
         if failure is None:
             raise
-        render.error(failure)
         raise SystemExit(failure.exit_code) from end
+
+
+def _tell_program(failure: SrcliError | None, arguments: list[str]) -> None:
+    """Say what ended the command on stdout too, where --json was asked for."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if failure is not None and "--json" in options:
+        render.json_error(failure)
+
+
+def _misuse(end: BaseException) -> UsageError | None:
+    """What Typer has said of the arguments on stderr before it ended the program, if it has."""
+    said = end.__context__ if isinstance(end, SystemExit) and end.code else None
+    tell = getattr(said, "format_message", None)  # its class has no public name
+    return UsageError(tell(), hint="see srcli COMMAND --help") if tell else None
 
 
 def _failure(end: BaseException) -> SrcliError | None:

@@ -20,7 +20,8 @@ VersusOption = Annotated[
         "--vs",
         metavar="NAMES",
         help="Others, with commas: spandrel, spandrel-channels-last, spandrel-compiled, "
-        "realesrgan-tiles, onnxruntime, openvino, openvino-bf16, ncnn; or all.",
+        "spandrel-compiled-fp16, realesrgan-tiles, onnxruntime, openvino, openvino-bf16, ncnn; "
+        "or all.",
         show_default=False,
     ),
 ]

@@ -9,12 +9,14 @@ import typer
 
 from srcli.cli import options as shared
 from srcli.cli.render import compare as render
+from srcli.errors import UsageError
 
 if TYPE_CHECKING:  # reports cost start-up time
     from srcli.reports.sheet import Box
 
 PlacesArgument = Annotated[
-    list[Path], typer.Argument(help="Two pictures or more, or folders.", show_default=False)
+    list[Path],
+    typer.Argument(metavar="PICTURE", help="Two pictures or more, or folders.", show_default=False),
 ]
 PageOption = Annotated[
     Path | None,
@@ -80,6 +82,9 @@ def compare(
     The page is one file that needs no network. Folders give an index and a page for each set of
     partners. --sheet writes crops side by side as a picture.
     """
+    if crop and sheet is None:
+        raise UsageError("--crop is for a sheet", hint="add --sheet FILE, or say --part for a page")
+
     from srcli.services.compare import CompareOptions  # imports numpy: keep --help instant
     from srcli.services.compare import compare as compare_places
 

@@ -14,7 +14,9 @@ from srcli.degradations.names import Preset
 
 
 def degrade(
-    folder: Annotated[Path, typer.Argument(help="Good pictures; folders below it count.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Good pictures; folders below it count.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the low pictures.")],
     preset: Annotated[
         Preset, typer.Option(help="bicubic, area, lanczos: shrink only. Others degrade too.")

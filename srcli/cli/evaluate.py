@@ -16,7 +16,10 @@ PROTOCOL, OUTPUT = "Protocol", shared.SHOWN
 
 RestoredArgument = Annotated[
     list[Path] | None,
-    typer.Argument(help="Restored pictures or folders; the last is the target without --target."),
+    typer.Argument(
+        metavar="RESTORED",
+        help="Restored pictures or folders; the last is the target without --target.",
+    ),
 ]
 TargetOption = Annotated[
     Path | None,

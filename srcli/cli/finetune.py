@@ -27,7 +27,8 @@ class PresetChoice(StrEnum):
 
 
 FolderArgument = Annotated[
-    Path, typer.Argument(help="Good pictures to learn from, searched to the bottom.")
+    Path,
+    typer.Argument(metavar="FOLDER", help="Good pictures to learn from, searched to the bottom."),
 ]
 ModelOption = Annotated[
     str | None,

@@ -39,6 +39,7 @@ class FormatChoice(StrEnum):
     WEBP = "webp"
     TIFF = "tiff"
     AVIF = "avif"
+    HEIC = "heic"
     GIF = "gif"
     BMP = "bmp"
 
@@ -95,7 +96,7 @@ ModelOption = Annotated[
         "-m",
         metavar="WEIGHTS",
         help="A name (see `srcli weights list`), a file or hf://owner/repo/file. Default: "
-        "realesrgan-x4plus, or offline swift where that is not here.",
+        f"{DEFAULT_MODEL}.",
         show_default=False,
         autocompletion=known_weights,
         rich_help_panel=NETWORK,

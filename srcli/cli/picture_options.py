@@ -135,7 +135,7 @@ FormatOption = Annotated[
     typer.Option(
         "--format",
         "-f",
-        help="Kind of file to write. Default: the input's.",
+        help="Kind of file to write; heic needs the extra heic. Default: the input's.",
         show_default=False,
         rich_help_panel=FILES,
     ),
@@ -146,7 +146,7 @@ QualityOption = Annotated[
         "--quality",
         min=1,
         max=100,
-        help="Of JPEG, WebP and AVIF; higher is better and larger.",
+        help="Of JPEG, WebP, AVIF and HEIC; higher is better and larger.",
         show_default=False,
         rich_help_panel=FILES,
     ),

@@ -11,7 +11,7 @@ from srcli.cli import options as shared
 from srcli.cli import render
 
 FoldersArgument = Annotated[
-    list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.", show_default=False)
+    list[Path], typer.Argument(metavar="RUN", help="Folders of runs.", show_default=False)
 ]
 PageOption = Annotated[
     Path | None,

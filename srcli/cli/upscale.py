@@ -18,6 +18,7 @@ RUN = shared.RUN
 InputArgument = Annotated[
     list[str],
     typer.Argument(
+        metavar="INPUT",
         help="Pictures, folders of pictures, or lists of them (.txt, .parquet): paths or addresses"
         " such as s3://bucket/photos. - reads a picture from a pipe.",
         show_default=False,
@@ -113,8 +114,8 @@ def upscale(
 ) -> None:
     """Enlarge pictures.
 
-    The network runs at its own scale; the result is resized once to the size you ask for, as
-    --scale 3 or --long-side 4000. Nothing that exists is replaced without --overwrite.
+    The network runs at its own scale; the result is resized once to the size you ask for, such as
+    that of --scale 3 or --long-side 4000. Nothing that exists is replaced without --overwrite.
     """
     sources = [address_of(text) for text in inputs]
     streams.check(sources, output, json=json)

@@ -24,7 +24,7 @@ NameArgument = Annotated[
 NamesArgument = Annotated[
     list[str],
     typer.Argument(
-        metavar="NAME...",
+        metavar="NAME",
         help="Names, hf://owner/repo/file, or openmodeldb:NAME.",
         autocompletion=known_weights,
     ),

@@ -10,6 +10,7 @@ from pathlib import Path
 from srcli.errors import BadWeightsError
 from srcli.io.torch_files import BAD_ARCHIVE, strangers
 
+_LFS = b"version https://git-lfs"
 SUPPORTED = "srcli reads .safetensors, .pth (PyTorch) and ncnn .param + .bin"
 _HEAD_BYTES = 512
 _MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors format itself
@@ -50,7 +51,7 @@ def recognise(path: Path) -> Container:
         return Container.NCNN_PARAM
     if head[8:9] == b"{":
         return _recognise_safetensors(path, head, size)
-    raise BadWeightsError(f"{path} {_looks_like(head)}", hint=SUPPORTED)
+    raise BadWeightsError(f"{path} {_looks_like(head)}", hint=_remedy(head))
 
 
 def looks_like_page(head: bytes) -> bool:
@@ -89,12 +90,18 @@ def _recognise_safetensors(path: Path, head: bytes, size: int) -> Container:
     return Container.SAFETENSORS
 
 
+def _remedy(head: bytes) -> str:
+    if looks_like_page(head):
+        return "get the file in a browser, logged in where that is asked for"
+    return "run git lfs pull where it was cloned" if head.startswith(_LFS) else SUPPORTED
+
+
 def _looks_like(head: bytes) -> str:
     if not head.strip(b"\0"):
         return "holds nothing but zero bytes" if head else "is empty"
     if looks_like_page(head):
-        return "is a web page, not a file of weights: its download needs another address or a login"
-    if head.startswith(b"version https://git-lfs"):
+        return "is a web page, not a file of weights"
+    if head.startswith(_LFS):
         return "is a Git LFS pointer: the weights themselves were not fetched"
     if head.isascii() and head.replace(b"\n", b"").replace(b"\r", b"").decode().isprintable():
         return "is a text, not a file of weights"

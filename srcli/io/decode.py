@@ -113,10 +113,18 @@ def _frames(
 
 
 def _open(source: Source, kind: PictureFormat, **options: object) -> VipsImage:
-    # "truncated" lets a TIFF end in black, "error" one of tiles (8.18). "warning" is too strict for
-    # a JPEG: cameras leave bytes that mean nothing, and every viewer shows such pictures.
-    fail_on = "warning" if kind is PictureFormat.TIFF else "error"
-    strict = {"access": "sequential", "fail_on": fail_on, **options}
+    # "truncated" lets a file end in black. "warning" is too strict for most: cameras leave bytes
+    # that mean nothing in a JPEG, and scanners and tifffile sort or repeat the fields of a TIFF as
+    # no rule allows; every viewer shows such pictures.
+    image = _read(source, kind, fail_on="error", **options)
+    # That a tile of a TIFF is damaged is no more than a warning to libvips (8.18), of a strip not.
+    if kind is PictureFormat.TIFF and has_field(image, "tile-width"):
+        return _read(source, kind, fail_on="warning", **options)
+    return image
+
+
+def _read(source: Source, kind: PictureFormat, **options: object) -> VipsImage:
+    strict = {"access": "sequential", **options}
     if isinstance(source, bytes):
         stream = VipsSource.new_from_memory(source)
     else:

@@ -20,7 +20,7 @@ from typing import NoReturn
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from srcli.errors import ImageError
+from srcli.errors import ImageError, SrcliError
 from srcli.io.claims import check_png
 from srcli.io.decoded import Decoded, Source, check_claims, check_memory
 from srcli.io.formats import PictureFormat
@@ -127,12 +127,12 @@ def metadata_of(image: Image.Image) -> Metadata:
     )
 
 
-def heif_module() -> ModuleType:
-    """pillow-heif, or an ImageError that says how to get it."""
+def heif_module(error: type[SrcliError] = ImageError) -> ModuleType:
+    """pillow-heif, or an `error` that says how to get it."""
     try:
         import pillow_heif
     except ImportError:
-        raise ImageError(
+        raise error(
             "HEIC pictures need the package pillow-heif", hint="pip install 'srcli[heic]'"
         ) from None
     module: ModuleType = pillow_heif

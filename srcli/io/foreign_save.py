@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from srcli.errors import OutputError
 from srcli.io.exif import Exif
 from srcli.io.files import write_content
 from srcli.io.foreign import heif_module
@@ -86,7 +87,7 @@ def _save_bmp(page: VipsImage, path: Path) -> None:
 
 def _save_heic(page: VipsImage, path: Path, quality: int | None, exif: Exif | None) -> None:
     """Write 8-bit, or the upper 12 of 16 bits, with metadata."""
-    heif = heif_module()
+    heif = heif_module(OutputError)
     is_deep = page.format == "ushort"
     colour = page if page.bands >= 3 else _as_colour(page)
     mode = ("RGBA" if colour.bands == 4 else "RGB") + (";16" if is_deep else "")

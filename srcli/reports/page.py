@@ -77,7 +77,7 @@ def page_html(page: Page) -> str:
 def index_html(title: str, cards: Sequence[Card], notes: Sequence[str] = ()) -> str:
     """The index as a text: a card with a thumbnail for each page."""
     shown = "".join(
-        f'<a href="{quote(card.address)}" data-psnr="{min(card.psnr, 999):.4f}">'
+        f'<a href="{_quoted(card.address)}" data-psnr="{min(card.psnr, 999):.4f}">'
         f'<img alt="" src="{card.thumbnail}"><div><b>{escape(card.title)}</b>'
         f"<span>{_decibels(card.psnr)}</span></div></a>"
         for card in cards
@@ -131,10 +131,19 @@ def _links(links: Links | None) -> str:
         "next": ("Next →", links.following),
     }
     return "".join(
-        f'<a rel="{name}" href="{quote(address)}">{text}</a>'
+        f'<a rel="{name}" href="{_quoted(address)}">{text}</a>'
         for name, (text, address) in places.items()
         if address
     )
+
+
+def _quoted(address: str) -> str:
+    """As a link has it, whatever bytes the name of a file has.
+
+    >>> _quoted("a b\\udcff.html")
+    'a%20b%FF.html'
+    """
+    return quote(address, errors="surrogateescape")
 
 
 def _items(sentences: Sequence[str]) -> str:

@@ -138,7 +138,8 @@ def _figures(run: RunView, *, is_alone: bool) -> list[dict[str, str]]:
 
 
 def _best(points: Points, *, is_less_better: bool) -> tuple[int, float] | None:
-    known = [(step, value) for step, value in points if value is not None]
+    """The best step of the training; step 0, before it, is no step of it and is never kept."""
+    known = [(step, value) for step, value in points if value is not None and step > 0]
     if not known:
         return None
     return (min if is_less_better else max)(known, key=lambda point: point[1])

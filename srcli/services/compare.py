@@ -153,7 +153,7 @@ def _write_page(
         links=links,
     )
     with replacing(target) as partial:
-        partial.write_text(page_html(page), encoding="utf-8")
+        _write_html(partial, page_html(page))
     return replace(result, page=target, notes=pictures.notes)
 
 
@@ -211,7 +211,7 @@ def _compare_folders(
     notes = [f"{each.title}: {each.error}" for each in failed]
     notes += [f"{path} has no partner" for path in partners.lonely]
     with replacing(index) as partial:
-        partial.write_text(index_html(" · ".join(labels), cards, notes), encoding="utf-8")
+        _write_html(partial, index_html(" · ".join(labels), cards, notes))
     return CompareReport(
         done=tuple(done), failed=tuple(failed), index=index, lonely=partners.lonely
     )
@@ -232,6 +232,10 @@ def _page_names(titles: Sequence[str]) -> dict[str, str]:
     """A page in one folder for each picture of a tree."""
     flat = distinct(title.replace("/", "__") for title in titles)
     return {title: f"{name}.html" for title, name in zip(titles, flat, strict=True)}
+
+
+def _write_html(path: Path, html: str) -> None:
+    path.write_text(html, "utf-8", "backslashreplace")  # the name of a picture may be no text
 
 
 def _labels(places: Sequence[Path], wanted: Sequence[str]) -> tuple[str, ...]:

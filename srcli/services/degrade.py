@@ -18,7 +18,7 @@ from srcli.data.survey import claims_to_be_a_picture, files_below
 from srcli.degradations.names import Preset
 from srcli.degradations.presets import DEGRADATIONS
 from srcli.degradations.recipe import Recipe, degrade
-from srcli.errors import ConfigError, ImageError, SrcliError, UsageError
+from srcli.errors import ConfigError, ImageError, OutputError, SrcliError, UsageError
 from srcli.io.files import output_errors, replacing
 from srcli.io.looks import is_there
 from srcli.reports.contact import Levels, Row, contact_sheet
@@ -90,13 +90,13 @@ def degrade_folder(
     has all of them. The contact sheet is put beside `output`, which stays a folder of low
     pictures. A picture that fails is reported, and the rest goes on.
 
-    Raises UsageError if there is no such folder, no picture in it, or an earlier result that is
-    not to be overwritten; OutputError or DiskFullError if `output` cannot be written.
+    Raises UsageError if there is no such folder or no picture in it; OutputError or DiskFullError
+    if `output` cannot be written, or holds an earlier result that is not to be overwritten.
     """
     recipes = output / RECIPES
     if is_there(recipes) and not config.overwrite:
         hint = "add --overwrite, or choose another folder"
-        raise UsageError(f"{output} holds an earlier result", hint=hint)
+        raise OutputError(f"{output} holds an earlier result", hint=hint)
     sources = [path for path in files_below(folder) if not _is_ours(path, output)]
     with output_errors(output):
         output.mkdir(parents=True, exist_ok=True)
@@ -191,8 +191,8 @@ def _write_recipes(path: Path, folder: Path, done: Sequence[Degraded]) -> None:
         for each in done
     )
     with replacing(path) as partial:
-        lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-        partial.write_text("".join(lines), encoding="utf-8")
+        # In ASCII: the name of a file may be no text.
+        partial.write_text("".join(f"{json.dumps(record)}\n" for record in records), "ascii")
 
 
 def _sheet(output: Path) -> Path:

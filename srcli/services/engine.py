@@ -47,6 +47,21 @@ class EngineOptions:
             )
         if self.batch is not None and self.batch < 1:
             raise UsageError(f"--batch {self.batch} cannot be", hint="it starts at 1")
+        if self._contradicts:
+            raise UsageError(
+                f"--plan {self.plan} leaves no meaning to --tile or --halo",
+                hint="give them with --plan tiles or auto",
+            )
+
+    @property
+    def _contradicts(self) -> bool:
+        """Whether the plan that is asked for has no such tiles."""
+        if self.plan is PlanKind.AUTO:
+            return False
+        if self.tile == 0:
+            return self.plan is not PlanKind.WHOLE or self.halo is not None
+        is_given = self.tile is not None or self.halo is not None
+        return is_given and self.plan is not PlanKind.TILES
 
 
 class Engine:

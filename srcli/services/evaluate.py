@@ -277,7 +277,11 @@ def write_csv(report: EvaluateReport, path: Path) -> None:
     Raises OutputError or DiskFullError.
     """
     names = [column.name for column in report.columns]
-    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with (
+        replacing(path) as partial,
+        # The name of a picture may be no text.
+        partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
         table = csv.writer(file)
         table.writerow(["candidate", "picture", *names])
         for candidate in report.candidates:

@@ -11,13 +11,14 @@ from typing import BinaryIO, Self, TypeAlias
 import numpy as np
 
 from srcli import __version__
-from srcli.errors import UsageError
+from srcli.errors import OutputError, UsageError
 from srcli.io.addresses import Address, Remote
 from srcli.io.alpha import AlphaKind, AlphaMode
 from srcli.io.decoded import PIXEL_LIMIT
 from srcli.io.drift import ColorFix
 from srcli.io.encode import WriteOptions, spool_dtype, target_dtype
 from srcli.io.files import scratch
+from srcli.io.foreign import heif_module
 from srcli.io.formats import PictureFormat, check_target, limits_of
 from srcli.io.looks import is_folder
 from srcli.io.pictures import Page, Picture, open_picture
@@ -245,6 +246,8 @@ def written_job(
     """A job whose result goes into a file, which is known to hold it. Raises OutputError if not."""
     named = target if isinstance(target, Path | Remote) else None
     kind = choose_format(named, options.format, picture.format)
+    if kind is PictureFormat.HEIC:
+        heif_module(OutputError)  # before the work, not after it
     job = plan_job(engine, picture, options, kind)
     job.target = target
     job.file = slot.room_for(named) if slot is not None and named is not None else _here(target)

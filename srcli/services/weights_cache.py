@@ -220,7 +220,7 @@ def _new_record(name: str, path: Path, wanted: tuple[WantedFile, ...], cache: Ca
     if entry := catalogue().find(name):
         blind = _blind_source(entry)
         if not blind:
-            message = f"{name} means {entry.name}, and this file has another digest"
+            message = f"{entry.name} is a name of the catalogue, and this file has another digest"
             raise UsageError(message, hint="choose another name with --name")
         if len(blind.files) != len(wanted):
             raise UsageError(f"{entry.name} is one file", hint="choose another name with --name")

@@ -24,7 +24,9 @@ Betas = Annotated[tuple[Beta, Beta], Field(strict=False)]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Score = Literal["psnr", "ssim", "lpips"]
 
-HINT = "see docs/reference/training-config.md, or print a valid file: srcli train --print-config"
+HINT = (
+    "see docs/reference/training-config.md, or print a valid file: srcli train --print-config psnr"
+)
 
 
 class PretrainedSpec(Table):

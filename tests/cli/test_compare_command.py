@@ -45,7 +45,7 @@ def data_of(page):
 def test_two_pictures_make_a_page_in_the_working_folder(srcli, picture, tmp_path):
     code, out, err = srcli(picture("a.png"), picture("b.png", offset=2))
     assert (code, out.strip()) == (0, "compare.html")
-    assert "mean difference 2.000, largest 2" in err
+    assert "mean difference 2.000 levels of 255, largest 2" in err
     (pair,) = data_of(tmp_path / "compare.html")["pairs"]
     assert (pair["mean"], pair["largest"], pair["changed"]) == (2, 2, 1)
 
@@ -171,7 +171,8 @@ def test_pictures_of_one_name_are_labelled_by_their_folders(srcli, picture, tmp_
     [
         (["a.png"], 2, "cannot be compared"),
         (["a.png", "missing.png"], 4, "does not exist"),
-        (["a.png", "a.png", "--crop", "1,2,3"], 2, "X,Y,WIDTH,HEIGHT"),
+        (["a.png", "b.png", "--crop", "0,0,9,9"], 2, "add --sheet FILE"),
+        (["a.png", "a.png", "--sheet", "s.png", "--crop", "1,2,3"], 2, "X,Y,WIDTH,HEIGHT"),
         (["a.png", "b.png", "--part", "60,0,20,20"], 2, "no part of 64 x 48"),
         (["a.png", "b.png", "--sheet", "s.png", "--crop", "0,0,0,9"], 2, "no part"),
         (["a.png", "b.png", "--label", "one"], 2, "1 labels for 2"),

@@ -21,13 +21,13 @@ def page(capsys):
 def test_every_option_is_found_with_its_names_value_default_and_bounds():
     upscale = next(each for each in COMMANDS if each.name == "upscale")
     options = {each.names[0]: each for each in upscale.parameters}
-    assert options["INPUTS"].is_argument and options["INPUTS"].is_repeatable
+    assert options["INPUT"].is_argument and options["INPUT"].is_repeatable
     assert options["--output"].names == ("--output", "-o")
     assert options["--alpha"].value == "network|lanczos|drop"
     assert options["--alpha"].default == "network"
     assert options["--quality"].bounds == "1 to 100"
     assert options["--metadata"].names == ("--metadata", "--no-metadata")
-    assert upscale.usage == "srcli upscale [OPTIONS] INPUTS..."
+    assert upscale.usage == "srcli upscale [OPTIONS] INPUT..."
 
 
 def test_commands_of_a_group_are_called_by_both_names():
@@ -48,6 +48,15 @@ def test_the_help_of_a_command_ends_with_its_examples(command, capsys, monkeypat
         main([*command.name.split(), "--help"])
     shown = capsys.readouterr().out
     assert all(each.line in shown for each in command.examples)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda each: each.name)
+def test_the_help_breaks_no_sentence_where_its_source_does(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "600")
+    with pytest.raises(SystemExit):
+        main([*command.name.split(), "--help"])
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert {command.summary, *command.paragraphs} <= set(lines)
 
 
 def test_the_manual_names_every_command_and_every_option(capsys):

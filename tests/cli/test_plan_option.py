@@ -42,6 +42,26 @@ def test_a_large_picture_streams_and_every_plan_gives_the_same_picture(upscaled)
         assert np.abs(streamed - other).max() <= 1
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("stream", "--tile", "64"),
+        ("stream", "--halo", "8"),
+        ("whole", "--tile", "64"),
+        ("tiles", "--tile", "off"),
+        ("stream", "--tile", "off"),
+    ],
+)
+def test_a_plan_without_tiles_takes_no_size_of_them(picture, tiny_weights, capsys, options):
+    with pytest.raises(SystemExit) as ended:
+        main(["upscale", str(picture), "-m", str(tiny_weights), "--plan", *options])
+    assert ended.value.code == 2 and "--plan tiles or auto" in capsys.readouterr().err
+
+
+def test_a_plan_of_the_whole_image_may_be_asked_for_twice(upscaled):
+    assert upscaled("--plan", "whole", "--tile", "off")[0] == "whole image"
+
+
 def test_a_network_that_cannot_stream_says_so(picture, tiny_weights, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["upscale", str(picture), "-m", str(tiny_weights), "--plan", "stream", "--tta"])

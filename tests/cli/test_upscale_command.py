@@ -1,6 +1,7 @@
 """`srcli upscale` as a user types it, with a tiny network: files, exit codes, JSON."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,13 @@ def test_every_format_is_written_and_read_back(srcli, picture, kind, tmp_path):
     (written,) = (tmp_path / "out").iterdir()
     assert code == 0
     assert Image.open(written).format == kind.upper()
+
+
+def test_heic_without_its_package_is_refused_before_the_work(srcli, picture, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.setattr("srcli.services.upscale.run_job", pytest.fail)
+    code, _, err = srcli(picture, "--format", "heic")
+    assert code == 1 and "srcli[heic]" in err
 
 
 def test_an_existing_file_is_kept_unless_told_otherwise(srcli, picture):

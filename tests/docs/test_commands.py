@@ -43,6 +43,18 @@ def test_the_commands_of_a_page_run_one_after_the_other(page, sandbox):
                 pytest.fail(f"{block}: {failure}")
 
 
+SPAN = re.compile(r"`srcli ((?:weights )?[a-z]+)([^`]*)`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_an_option_that_is_named_with_its_command_in_a_sentence_exists(page):
+    named = {each.name: each.parameters for each in commands(app)}
+    for command, rest in SPAN.findall(page.read_text("utf-8")):
+        names = {name for each in named.get(command, ()) for name in each.names}
+        given = re.findall(r"(?<=\s)(--?[a-z][a-z-]*)", rest)
+        assert set(given) <= names | {"--help"}, (command, given)
+
+
 @pytest.mark.parametrize("block", [block for block in COMMANDS if block.reason], ids=str)
 def test_a_command_that_is_not_run_has_options_that_exist(block):
     for line in lines(block.text):

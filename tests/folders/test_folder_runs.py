@@ -183,6 +183,8 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(srcli, photos, tmp_
     result = srcli("photos", "-o", "out", "-r", "--dry-run")
     assert "photos/trip/c.png  6x5 -> out/trip/c_x4.png  24x20" in result.out
     assert "3 pictures to do" in result.out and "MP/s, measured" in result.out
+    summary = json.loads(srcli("photos", "-r", "--dry-run", "--json").out.splitlines()[-1])
+    assert (summary["files"], summary["failed"], summary["left"]) == (4, 1, 3)
     assert result.code == 1 and "bad.png is empty" in result.err
     assert not (tmp_path / "out").exists()
 
@@ -208,6 +210,12 @@ def test_a_dry_run_after_a_run_has_nothing_to_do(srcli, photos):
     *files, forecast, summary = map(json.loads, result.out.splitlines())
     assert {file["status"] for file in files} == {"skipped"}
     assert (forecast["files"], forecast["seconds"], summary["exit_code"]) == (0, 0, 0)
+    assert (summary["files"], summary["skipped"], summary["left"]) == (len(files), len(files), 0)
+
+
+def test_a_dry_run_of_a_pipe_is_refused(srcli, photos):
+    result = srcli("photos/a.png", "-o", "-", "--dry-run")
+    assert result.code == 2 and "pipe" in result.err
 
 
 def test_include_and_exclude_reach_the_walk(srcli, photos, tmp_path):

@@ -134,6 +134,17 @@ def test_what_is_no_file_of_weights_is_called_what_it_is(tmp_path, content, phra
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("content", "remedy"),
+    [(b"<html></html>", "in a browser"), (b"version https://git-lfs", "git lfs pull")],
+)
+def test_what_a_failed_download_left_has_its_remedy(tmp_path, content, remedy):
+    (tmp_path / "a.pth").write_bytes(content)
+    with pytest.raises(BadWeightsError) as caught:
+        read_state_dict(tmp_path / "a.pth")
+    assert remedy in caught.value.hint
+
+
 def test_a_torchscript_program_is_refused(tmp_path):
     torchscript(tmp_path / "a.pt")
     with pytest.raises(BadWeightsError, match="TorchScript"):

@@ -25,6 +25,15 @@ WHOLE = {
 }
 
 
+PIXELS = noise(300, 300, 3)
+
+
+def tiff(**options):
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, PIXELS, photometric="rgb", **options)
+    return buffer.getvalue()
+
+
 def read_all(source):
     page = open_picture(source).page(0)
     for top in range(0, page.height, 16):
@@ -42,12 +51,26 @@ def test_a_picture_cut_off_is_an_error(kind, part):
 
 @pytest.mark.parametrize("compression", [None, "zlib"])
 def test_a_tiled_tiff_cut_off_is_an_error(compression):
-    buffer = io.BytesIO()
-    tifffile.imwrite(
-        buffer, noise(300, 300, 3), photometric="rgb", tile=(64, 64), compression=compression
-    )
+    whole = tiff(tile=(64, 64), compression=compression)
     with pytest.raises(ImageError):
-        read_all(buffer.getvalue()[: len(buffer.getvalue()) // 2])
+        read_all(whole[: len(whole) // 2])
+
+
+@pytest.mark.parametrize("tile", [None, (64, 64)])
+def test_a_tiff_with_damaged_pixels_is_an_error(tile):
+    whole = tiff(tile=tile, compression="zlib")
+    middle = len(whole) // 2
+    with pytest.raises(ImageError):
+        read_all(whole[:middle] + bytes(200) + whole[middle + 200 :])
+
+
+def test_a_tiff_whose_fields_repeat_is_read():
+    # tifffile writes the shape as a second description, which libtiff remarks on.
+    file = tiff(description="a scan", software="scanner")
+    with tifffile.TiffFile(io.BytesIO(file)) as opened:
+        assert [tag.code for tag in opened.pages[0].tags].count(270) == 2
+    rows = open_picture(file).page(0).read_rows(0, 300)
+    np.testing.assert_allclose(rows * 255, PIXELS, atol=1e-3)
 
 
 def test_a_picture_cut_off_leaves_no_output(tmp_path):

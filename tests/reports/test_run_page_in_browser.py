@@ -127,7 +127,7 @@ def test_every_loss_term_and_every_metric_has_a_curve_with_its_levels(show):
         *("learning rate", "seconds per step, validation included"),
     ]
     key = text_of(browser, ".chart .key")
-    assert [word in key for word in ("run 31", "start 28", "bicubic 30.5")] == [True] * 3
+    assert [word in key for word in ("run 31", "before 28", "bicubic 30.5")] == [True] * 3
 
 
 def test_pointing_at_a_curve_tells_its_value_in_all_charts_and_a_click_shows_the_samples(show):

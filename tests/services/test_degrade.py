@@ -109,7 +109,7 @@ def test_an_output_inside_the_folder_is_not_degraded_again(photos):
 
 def test_an_earlier_result_is_kept_unless_told_otherwise(photos, tmp_path):
     degrade_folder(photos, tmp_path / "low", BICUBIC)
-    with pytest.raises(UsageError, match="earlier result"):
+    with pytest.raises(OutputError, match="earlier result"):
         degrade_folder(photos, tmp_path / "low", BICUBIC)
 
 

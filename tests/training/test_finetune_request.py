@@ -7,7 +7,12 @@ import pytest
 from srcli.errors import ConfigError, UsageError
 from srcli.services.training.networks import Sources
 from srcli.services.training.preparation import RunOptions
-from srcli.services.training.request import FinetuneRequest, finetune_config, run_folder
+from srcli.services.training.request import (
+    FinetuneRequest,
+    finetune,
+    finetune_config,
+    run_folder,
+)
 
 OFFLINE = RunOptions(sources=Sources(offline=True))
 NETD = "realesrgan-x4plus-netd"
@@ -89,3 +94,9 @@ def test_a_run_has_the_name_of_its_pictures_and_a_number_if_there_is_one(tmp_pat
     (tmp_path / "runs/cats-2").mkdir()
     assert run_folder(None, "cats", resume=True) == Path("runs/cats-2")
     assert run_folder(Path("here"), "cats", resume=True) == Path("here")
+
+
+def test_there_is_nothing_to_resume_where_no_run_is(tmp_path):
+    request = FinetuneRequest(folder=tmp_path, output=tmp_path / "none")
+    with pytest.raises(UsageError, match="holds no run to go on with"):
+        finetune(request, RunOptions(resume=True))

@@ -32,8 +32,18 @@ def note(text: str) -> None:
     err.print(Text(shown(text)))
 
 
-def json_line(record: dict[str, Any]) -> None:
-    """One JSON object on a line of its own on stdout, at once."""
+class _Told:
+    """What ended the command, as soon as an object on stdout has said it."""
+
+    failure: SrcliError | None = None
+
+
+def json_line(record: dict[str, Any], *, tells: SrcliError | None = None) -> None:
+    """One JSON object on a line of its own on stdout, at once.
+
+    `tells` is the failure that ends the command, where the object says so.
+    """
+    _Told.failure = tells
     text = json.dumps(record, ensure_ascii=False)
     # A file name may be no text, or hold what some readers take for the end of a line (U+2028).
     if not _is_encodable(text, sys.stdout.encoding) or len(text.splitlines()) > 1:
@@ -47,6 +57,15 @@ def error(failure: SrcliError) -> None:
     with suppress(OSError):  # a full disk or a closed pipe: the exit code still tells
         err.print(Text.assemble(("error: ", "bold red"), shown(str(failure))))
         err.print(Text.assemble(("hint: ", "bold"), shown(failure.hint)))
+
+
+def json_error(failure: SrcliError) -> None:
+    """The JSON object of what ended the command, unless one before has said it."""
+    if failure is _Told.failure:
+        return
+    told = {"error": str(failure), "hint": failure.hint, "exit_code": failure.exit_code}
+    with suppress(OSError):
+        json_line({"type": "error", **told}, tells=failure)
 
 
 def failure(failed: SrcliError) -> None:

@@ -50,7 +50,8 @@ def _words(pair: Pair) -> str:
     found = pair.difference
     if math.isinf(found.psnr):
         return "equal"
-    return f"PSNR {found.psnr:.2f} dB, mean difference {found.mean:.3f}, largest {found.largest}"
+    levels = f"mean difference {found.mean:.3f} levels of 255, largest {found.largest}"
+    return f"PSNR {found.psnr:.2f} dB, {levels}"
 
 
 def _record(result: Compared | NotCompared) -> dict[str, object]:

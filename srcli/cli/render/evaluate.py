@@ -62,8 +62,8 @@ class EvaluateView(EvaluateObserver):
         self._bar.stop()
         self._resources.close()
         if self._json and isinstance(error, SrcliError):
-            record = {"type": "summary", "exit_code": error.exit_code, **_failure(error)}
-            render.json_line(record)
+            record = self._summary() | {"exit_code": error.exit_code, **_failure(error)}
+            render.json_line(record, tells=error)
 
     def weights_event(self, event: Event) -> None:
         if self._on_weights is not None:
@@ -120,21 +120,28 @@ class EvaluateView(EvaluateObserver):
     def _show_json(self, report: EvaluateReport) -> None:
         for candidate in report.candidates:
             render.json_line(_candidate_record(candidate))
-        render.json_line(
-            {
-                "type": "summary",
-                "protocol": list(report.protocol),
-                "unavailable": {
-                    name: _failure(error) for name, error in report.unavailable.items()
-                },
-                "without_target": list(map(str, report.lonely)),
-                "best": {column.name: list(report.winners(column)) for column in report.columns},
-                "seconds": round(perf_counter() - self._seconds, 3),
-                "exit_code": report.exit_code,
-                "error": None,
-                "hint": None,
-            }
-        )
+        summary = {
+            "protocol": list(report.protocol),
+            "unavailable": {name: _failure(error) for name, error in report.unavailable.items()},
+            "without_target": list(map(str, report.lonely)),
+            "best": {column.name: list(report.winners(column)) for column in report.columns},
+            "exit_code": report.exit_code,
+        }
+        render.json_line(self._summary() | summary)
+
+    def _summary(self) -> dict[str, object]:
+        """The object of the end, with the same keys whether it went well or not."""
+        return {
+            "type": "summary",
+            "protocol": [],
+            "unavailable": {},
+            "without_target": [],
+            "best": {},
+            "seconds": round(perf_counter() - self._seconds, 3),
+            "exit_code": 0,
+            "error": None,
+            "hint": None,
+        }
 
 
 def _table(report: EvaluateReport, *, has_pictures: bool) -> Table:

@@ -18,7 +18,6 @@ from rich.text import Text
 from srcli.cli import interrupts, render
 from srcli.cli.render import weights
 from srcli.cli.render.progress import Bar
-from srcli.errors import SrcliError
 from srcli.reports.durations import duration
 from srcli.services.training.observer import Beginning, TrainingObserver
 
@@ -70,8 +69,6 @@ class TrainingView(TrainingObserver):
         self._hearing.close()
         self._fetching.close()
         self._bar.stop()
-        if self._json and isinstance(error, SrcliError):
-            self._record("error", error=str(error), hint=error.hint, exit_code=error.exit_code)
 
     def weights_event(self, event: Event) -> None:
         if self._on_weights is not None:

@@ -75,7 +75,7 @@ class UpscaleView(Observer):
             return
         known = error if isinstance(error, SrcliError) else None
         if self.is_json:
-            render.json_line(self._summary(known))
+            render.json_line(self._summary(known), tells=known)
         elif self._talks and self.is_many and known is None and self._files:
             self._conclude()
 
@@ -167,8 +167,11 @@ class UpscaleView(Observer):
 
     def planned(self, planned: Planned) -> None:
         """Show what would become of one input."""
+        self._files += 1
         if planned.error is not None:
             self._failures.append((planned.source, planned.error))
+        elif planned.is_done:
+            self._skipped += 1
         if self.is_json:
             render.json_line(records.of_plan(planned))
         elif planned.error is not None:

@@ -197,9 +197,9 @@ const names = (kind) => [...new Set(data.runs.flatMap((run) => Object.keys(run.c
 function validationChart(name) {
   const levels = data.runs.flatMap((run, place) => {
     const own = data.runs.length > 1 ? `${run.name}: ` : "";
-    const start = { label: `${own}start`, value: run.start[name], colour: `s${place % 6}` };
+    const before = { label: `${own}before`, value: run.start[name], colour: `s${place % 6}` };
     const bicubic = { label: "bicubic", value: run.bicubic[name], colour: "s6" };
-    return place ? [start] : [start, bicubic];
+    return place ? [before] : [before, bicubic];
   });
   const known = levels.filter((level) => typeof level.value === "number");
   const unit = name === "psnr" ? ", dB" : name === "lpips" ? ", lower is better" : "";

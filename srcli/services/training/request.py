@@ -111,8 +111,14 @@ def _restarted(options: RunOptions, output: Path | None) -> RunOptions:
 
 def _born(options: RunOptions, folder: Path, observer: TrainingObserver) -> RunOptions:
     """Without `resume` where the run was killed before it had anything to go on from."""
-    if not (options.resume and RunFolder(folder).is_stillborn):
+    run = RunFolder(folder)
+    if not options.resume or (run.config.is_file() and not run.is_stillborn):
         return options
+    if not run.is_stillborn:
+        raise UsageError(
+            f"{folder} holds no run to go on with",
+            hint="leave --resume out, or name the folder of the run with --output",
+        )
     observer.note(f"{folder} was stopped before anything was saved: starting from the beginning")
     return replace(options, resume=False)
 
