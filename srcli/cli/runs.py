@@ -44,10 +44,6 @@ def preview(
     request: UpscaleRequest, inputs: Sequence[Address], output: str | None, view: UpscaleView
 ) -> None:
     """Show what would be done. Raises UsageError of a pipe."""
-    if streams.is_piped(inputs, output):
-        raise UsageError(
-            "a dry run takes and names files, no pipe", hint="leave out - or --dry-run"
-        )
     from srcli.services.dryrun import Forecast, preview_files
 
     if streams.is_piped(inputs, output):
