@@ -390,7 +390,7 @@ def pairs(photos: Path, factor: float, names: int = 4) -> list[str]:
         (lambda photos: ["--scale", "2"], 2, "enlarges x4, not x2"),
         (lambda photos: ["--precision", "fp16"], 2, "no fp16 to train in"),
         (lambda photos: ["-m", "no-such-weights"], 3, "no weights and no file"),
-        (lambda photos: ["--resume"], 2, "no file"),
+        (lambda photos: ["--resume"], 2, "holds no run to go on with"),
     ],
 )
 def test_bad_input_is_one_clear_error_before_anything_is_written(
