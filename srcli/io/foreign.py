@@ -59,13 +59,12 @@ def decode(
         if not frames:
             raise ValueError("it holds no picture")
         check_claims(name, image.width, image.height * len(frames), pixel_limit)
-        metadata = metadata_of(image)
+        metadata, notes = metadata_of(image), _depth_notes(image)
         if kind is PictureFormat.PNG:
             metadata = replace(metadata, comments=_believed_png(source, name))
         decoder_bytes = check_memory(name, image.width * image.height * _PIXEL_BYTES)
         if len(frames) > 1:
             metadata = _animated(image, frames, metadata)
-        notes = _depth_notes(image)
 
     reel = _Reel(source, is_kept=len(frames) > 1)
 
@@ -289,5 +288,10 @@ def _animated(image: Image.Image, frames: list[int], metadata: Metadata) -> Meta
 
 
 def _depth_notes(image: Image.Image) -> tuple[str, ...]:
-    is_deep = image.mode == "I"
-    return ("32-bit samples are kept as 16-bit ones",) if is_deep else ()
+    if image.mode == "I":
+        return ("32-bit samples are kept as 16-bit ones",)
+    # How Pillow is going to unpack the samples, into what has 8 bits but for gray: "RGB;16B".
+    forms = (str(tile[3]) for tile in getattr(image, "tile", ()))
+    if any(";16" in form for form in forms) and not image.mode.startswith("I;16"):
+        return ("16-bit samples are read as 8-bit ones",)
+    return ()

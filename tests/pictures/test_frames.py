@@ -12,9 +12,11 @@ from PIL import Image
 
 from srcli.errors import ImageError, PixelLimitError
 from srcli.io import leftovers
+from srcli.io.apng import write_animation
 from srcli.io.formats import PictureFormat
 from srcli.io.metadata import Animation
 from srcli.io.pictures import open_picture
+from srcli.io.vips import from_numpy
 
 DELAYS = [50, 60, 70, 80]
 ANIMATED = ["GIF", "WEBP", "PNG"]
@@ -103,6 +105,19 @@ def test_frames_come_in_any_order_and_no_decoder_begins_anew_for_each(monkeypatc
         visible = expected[index][:, :, 3] > 0
         assert np.array_equal(rows[visible], expected[index][:, :, :3][visible])
     assert len(opened) == 2  # for the header, and for the frames
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype", "notes"),
+    [(1, "uint16", ()), (3, "uint8", ("16-bit samples are read as 8-bit ones",))],
+)
+def test_what_frames_lose_of_16_bits_is_told(channels, dtype, notes):
+    pages = [from_numpy(noise(8, 9, channels, dtype=np.uint16)) for _ in DELAYS]
+    file = io.BytesIO()
+    frames = (bytes(page.pngsave_buffer()) for page in pages)
+    write_animation(file, frames, Animation(delays_ms=tuple(DELAYS), loops=0))
+    picture = open_picture(file.getvalue())
+    assert (picture.pages, picture.dtype, picture.notes) == (4, dtype, notes)
 
 
 def layered(layers):
