@@ -275,16 +275,20 @@ def _frames(image: Image.Image) -> list[int]:
 
 
 def _animated(image: Image.Image, frames: list[int], metadata: Metadata) -> Metadata:
-    delays = []
+    """The metadata with the times of the frames. Where none has a time they are pages."""
+    times = []
     for index in frames:
         image.seek(index)
         # An AVIF tells it once the frame is decoded; until then older Pillows say the last one's.
         if image.format == "AVIF" or "duration" not in image.info:
             image.load()
-        delays.append(round(float(image.info.get("duration") or _DEFAULT_DELAY_MS)))
+        times.append(image.info.get("duration"))
     image.seek(0)
+    if not any(time is not None for time in times):
+        return metadata
+    delays = tuple(round(float(time or _DEFAULT_DELAY_MS)) for time in times)
     loops = int(image.info.get("loop") or 0)
-    return replace(metadata, animation=Animation(delays_ms=tuple(delays), loops=loops))
+    return replace(metadata, animation=Animation(delays_ms=delays, loops=loops))
 
 
 def _depth_notes(image: Image.Image) -> tuple[str, ...]:

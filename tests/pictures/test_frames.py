@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
-from picture_tools import enlarge, noise, smooth
+from picture_tools import encoded, enlarge, noise, smooth
 from PIL import Image
 
 from srcli.errors import ImageError, PixelLimitError
@@ -118,6 +118,29 @@ def test_what_frames_lose_of_16_bits_is_told(channels, dtype, notes):
     write_animation(file, frames, Animation(delays_ms=tuple(DELAYS), loops=0))
     picture = open_picture(file.getvalue())
     assert (picture.pages, picture.dtype, picture.notes) == (4, dtype, notes)
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "PNG"])
+def test_frames_are_turned_upright(kind):
+    orientation = Image.Exif()
+    orientation[0x0112] = 6
+    options = {"lossless": True} if kind == "WEBP" else {}
+    data = animation(kind, exif=orientation.tobytes(), **options)
+    picture = open_picture(data)
+    assert (picture.width, picture.height) == (40, 50)
+    for index, frame in enumerate(frames_of(data)[0]):
+        rows = np.rint(picture.page(index).read_rows(0, 50) * 255)
+        assert np.array_equal(rows, np.rot90(frame, -1)[..., :3])
+
+
+def test_pictures_that_nobody_plays_are_pages():
+    """DCX: a list of places, then a PCX at each; what faxes were kept in."""
+    pages = [encoded(noise(8, 9 + i, 3), "PCX") for i in range(3)]
+    places = np.cumsum([4 * 5, *map(len, pages)])
+    head = struct.pack("<5I", 0x3ADE68B1, *places[:3], 0)
+    picture = open_picture(head + b"".join(pages))
+    assert (picture.pages, picture.is_animated) == (3, False)
+    assert [picture.page(index).width for index in range(3)] == [9, 10, 11]
 
 
 def layered(layers):
