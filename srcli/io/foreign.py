@@ -210,6 +210,8 @@ class _Reel:
     def frame(self, number: int) -> VipsImage:
         with self._mutex, ExitStack() as until_done, no_warnings():
             until_done.callback(self.close)
+            if self._image is not None and self._image.tell() > number:
+                self.close()  # not every decoder of Pillow goes back rightly
             if self._image is None:
                 self._image = self._resources.enter_context(Image.open(_stream(self._source)))
             if self._image.tell() != number:
