@@ -107,7 +107,7 @@ def _frames(
     height = int(header.get("page-height")) if has_field(header, "page-height") else header.height
 
     def open_page(index: int) -> VipsImage:
-        return strip.crop(0, index * height, strip.width, height)
+        return strip.crop(0, index * height, strip.width, height).autorot()
 
     return open_page
 

@@ -99,6 +99,8 @@ def add_to_tiff(exif: Exif, iptc: bytes | None, tiff: Tiff) -> int:
     stored, next_place = tiff.read(tiff.pointer_at(tiff.first_pointer))
     following = tiff.pointer_at(next_place)
     described = {tag: entry for tag, entry in exif.main.items() if tag not in _STORAGE}
+    if _DESCRIPTION in described:  # the photographer's, not the comment of some program
+        stored.pop(_DESCRIPTION, None)
     if iptc is not None:
         stored[_IPTC] = Entry(tag=_IPTC, kind=UNDEFINED, count=len(iptc), data=iptc)
     full = Exif(described, exif.camera, exif.place, exif.interoperability)

@@ -59,13 +59,12 @@ def decode(
         if not frames:
             raise ValueError("it holds no picture")
         check_claims(name, image.width, image.height * len(frames), pixel_limit)
-        metadata = metadata_of(image)
+        metadata, notes = metadata_of(image), _depth_notes(image)
         if kind is PictureFormat.PNG:
             metadata = replace(metadata, comments=_believed_png(source, name))
         decoder_bytes = check_memory(name, image.width * image.height * _PIXEL_BYTES)
         if len(frames) > 1:
             metadata = _animated(image, frames, metadata)
-        notes = _depth_notes(image)
 
     reel = _Reel(source, is_kept=len(frames) > 1)
 
@@ -211,6 +210,8 @@ class _Reel:
     def frame(self, number: int) -> VipsImage:
         with self._mutex, ExitStack() as until_done, no_warnings():
             until_done.callback(self.close)
+            if self._image is not None and self._image.tell() > number:
+                self.close()  # not every decoder of Pillow goes back rightly
             if self._image is None:
                 self._image = self._resources.enter_context(Image.open(_stream(self._source)))
             if self._image.tell() != number:
@@ -276,18 +277,27 @@ def _frames(image: Image.Image) -> list[int]:
 
 
 def _animated(image: Image.Image, frames: list[int], metadata: Metadata) -> Metadata:
-    delays = []
+    """The metadata with the times of the frames. Where none has a time they are pages."""
+    times = []
     for index in frames:
         image.seek(index)
         # An AVIF tells it once the frame is decoded; until then older Pillows say the last one's.
         if image.format == "AVIF" or "duration" not in image.info:
             image.load()
-        delays.append(round(float(image.info.get("duration") or _DEFAULT_DELAY_MS)))
+        times.append(image.info.get("duration"))
     image.seek(0)
+    if not any(time is not None for time in times):
+        return metadata
+    delays = tuple(round(float(time or _DEFAULT_DELAY_MS)) for time in times)
     loops = int(image.info.get("loop") or 0)
-    return replace(metadata, animation=Animation(delays_ms=tuple(delays), loops=loops))
+    return replace(metadata, animation=Animation(delays_ms=delays, loops=loops))
 
 
 def _depth_notes(image: Image.Image) -> tuple[str, ...]:
-    is_deep = image.mode == "I"
-    return ("32-bit samples are kept as 16-bit ones",) if is_deep else ()
+    if image.mode == "I":
+        return ("32-bit samples are kept as 16-bit ones",)
+    # How Pillow is going to unpack the samples, into what has 8 bits but for gray: "RGB;16B".
+    forms = (str(tile[3]) for tile in getattr(image, "tile", ()))
+    if any(";16" in form for form in forms) and not image.mode.startswith("I;16"):
+        return ("16-bit samples are read as 8-bit ones",)
+    return ()

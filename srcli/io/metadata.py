@@ -10,6 +10,7 @@ from srcli.io.formats import PictureFormat
 from srcli.io.tiff import TiffError
 from srcli.io.vips import BLOB, TEXT, WHOLE, VipsImage, blob, field_names, has_field
 
+_DESCRIPTION = "image-description"  # of a TIFF, which libvips reads and writes
 _OWN_FIELDS = (
     "exif",
     "xmp",
@@ -17,18 +18,13 @@ _OWN_FIELDS = (
     "icc",
     "photoshop",
     "png-comment",
-    "gif-comment",
-    "image-description",
+    _DESCRIPTION,
     "orientation",
     "delay",
     "loop",
     "page-height",
     "n-pages",
 )
-_COMMENT_FIELDS = {
-    PictureFormat.GIF: "gif-comment",
-    PictureFormat.TIFF: "image-description",
-}
 _DEFAULT_RESOLUTION = (1.0, 1.0)  # pixels per millimetre: what libvips says where a file does not
 
 
@@ -62,7 +58,7 @@ def read_metadata(image: VipsImage) -> Metadata:
         xmp=blob(image, "xmp-data"),
         iptc=None if iptc is None else iptc_records(iptc),
         dpi=_dpi(image),
-        comments=tuple(_comments(image)),
+        comments=_comments(image),
         animation=_animation(image),
     )
 
@@ -97,8 +93,8 @@ def attach(image: VipsImage, metadata: Metadata, kind: PictureFormat) -> VipsIma
             fresh.remove(field)
     for field, data in _blobs(metadata, kind).items():
         fresh.set_type(BLOB, field, data)
-    for field, text in _comment_fields(metadata, kind).items():
-        fresh.set_type(TEXT, field, text)
+    if kind is PictureFormat.TIFF and metadata.comments:
+        fresh.set_type(TEXT, _DESCRIPTION, comment_text(metadata))
     if metadata.dpi is not None:
         across, down = metadata.dpi
         fresh = fresh.copy(xres=across / 25.4, yres=down / 25.4)
@@ -117,12 +113,6 @@ def _blobs(metadata: Metadata, kind: PictureFormat) -> dict[str, bytes]:
     return {field: data for field, data in fields.items() if data is not None}
 
 
-def _comment_fields(metadata: Metadata, kind: PictureFormat) -> dict[str, str]:
-    if kind not in _COMMENT_FIELDS or not metadata.comments:
-        return {}
-    return {_COMMENT_FIELDS[kind]: comment_text(metadata)}
-
-
 def comment_text(metadata: Metadata) -> str:
     """All comments as one text, for the kinds of file that hold one."""
     lines = [f"{keyword}: {text}" if keyword else text for keyword, text in metadata.comments]
@@ -136,14 +126,9 @@ def _dpi(image: VipsImage) -> tuple[float, float] | None:
     return resolution[0] * 25.4, resolution[1] * 25.4
 
 
-def _comments(image: VipsImage) -> list[tuple[str, str]]:
-    found = []
-    for field in field_names(image.copy()):
-        if field in ("gif-comment", "image-description"):
-            text = str(image.get(field))
-            if not text.encode().startswith(SHAPE_NOTE):
-                found.append(("", text))
-    return found
+def _comments(image: VipsImage) -> tuple[tuple[str, str], ...]:
+    text = str(image.get(_DESCRIPTION)) if has_field(image, _DESCRIPTION) else ""
+    return (("", text),) if text and not text.encode().startswith(SHAPE_NOTE) else ()
 
 
 def _animation(image: VipsImage) -> Animation | None:

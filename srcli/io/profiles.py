@@ -31,6 +31,8 @@ _SRGB_TO_XYZ = np.array(
 _SAME = 2 / 255
 _AXIS = np.linspace(0, 1, 9)
 _MOST_LIGHT = 1e6  # far above any white, far below what overflows once it is multiplied
+_MOST_FALL = 1 / 255  # of a tone curve that rises: some were measured
+_NO_WAY_BACK = "its tone curves have no way back"
 _MOST_SAMPLES = 65536  # of a tone curve: one for each value of 16 bits
 
 
@@ -173,8 +175,11 @@ def _curve(tag: bytes) -> Curve:
         return _power(g=struct.unpack_from(">H", tag, 12)[0] / 256)
     if count > _MOST_SAMPLES:
         raise ProfileError("its tone curves are too long")
-    samples = struct.unpack_from(f">{count}H", tag, 12)
-    return TableCurve(tuple(sample / 65535 for sample in samples))
+    samples = np.array(struct.unpack_from(f">{count}H", tag, 12)) / 65535
+    fall = (np.maximum.accumulate(samples) - samples).max()
+    if samples[0] >= samples[-1] or fall > _MOST_FALL:
+        raise ProfileError(_NO_WAY_BACK)
+    return TableCurve(tuple(samples.tolist()))
 
 
 def _parametric(tag: bytes) -> PowerCurve:
@@ -196,7 +201,7 @@ def _power(**numbers: float) -> PowerCurve:
     with np.errstate(all="ignore"):
         is_curve = curve.g > 0 and curve.a != 0 and _is_light(curve.decode(_AXIS))
     if not is_curve:
-        raise ProfileError("its tone curves have no way back")
+        raise ProfileError(_NO_WAY_BACK)
     return curve
 
 

@@ -15,7 +15,7 @@ from typing import Literal, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from srcli.errors import DiskFullError
+from srcli.errors import DiskFullError, OutputError
 from srcli.io.files import output_errors, scratch_place
 from srcli.io.tiff import LONG, LONG8, SHORT, Entry, Tiff
 from srcli.io.vips import FULL_SCALE, VIPS_FORMAT, Pixels, VipsImage, file_name, interpretation
@@ -114,7 +114,10 @@ class Spool:
         with self._opened() as file:
             file.seek(_DATA_START + start * self._row_bytes)
             while view:
-                view = view[file.readinto(view) :]
+                if not (count := file.readinto(view)):
+                    message = f"{self._file} was cut off while it was needed"
+                    raise OutputError(message, hint="point $TMPDIR to a folder that nobody cleans")
+                view = view[count:]
         return rows
 
     def as_vips(self) -> VipsImage:

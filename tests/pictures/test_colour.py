@@ -180,7 +180,15 @@ def test_gray_with_the_profile_of_rgb_is_read_by_its_neutral_axis():
     assert seen == pytest.approx(1.055 * light ** (1 / 2.4) - 0.055, abs=1e-3)
 
 
-DAMAGED = {"junk": b"junk" * 50, "cut": P3[:300], "for gray": gray_profile(gamma(2.2))}
+RISE = np.linspace(0, 1, 256)
+DAMAGED = {
+    "junk": b"junk" * 50,
+    "cut": P3[:300],
+    "for gray": gray_profile(gamma(2.2)),
+    "all black": rgb_profile(DISPLAY_P3, table(RISE * 0)),
+    "falling": rgb_profile(DISPLAY_P3, table(1 - RISE)),
+    "up and down": rgb_profile(DISPLAY_P3, table(np.minimum(1.5 * RISE, 1.4 - RISE))),
+}
 
 
 @pytest.mark.parametrize("damage", DAMAGED)
@@ -191,6 +199,12 @@ def test_a_profile_that_fails_is_noted_and_the_pixels_stay(damage):
     image = Image.open(io.BytesIO(through(data)))
     np.testing.assert_array_equal(np.asarray(image), CUBE)
     assert "icc_profile" not in image.info
+
+
+def test_a_measured_curve_may_waver():
+    wavering = RISE**2 + np.where(np.arange(256) % 2, 1e-3, 0)
+    profile = rgb_profile(DISPLAY_P3, table(np.clip(wavering, 0, 1)))
+    assert open_picture(tiff(CUBE, profile)).notes == ()
 
 
 @pytest.mark.parametrize("cut", range(0, len(P3), 7))

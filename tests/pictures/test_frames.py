@@ -7,14 +7,16 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
-from picture_tools import enlarge, noise, smooth
+from picture_tools import encoded, enlarge, noise, smooth
 from PIL import Image
 
 from srcli.errors import ImageError, PixelLimitError
 from srcli.io import leftovers
+from srcli.io.apng import write_animation
 from srcli.io.formats import PictureFormat
 from srcli.io.metadata import Animation
 from srcli.io.pictures import open_picture
+from srcli.io.vips import from_numpy
 
 DELAYS = [50, 60, 70, 80]
 ANIMATED = ["GIF", "WEBP", "PNG"]
@@ -96,13 +98,49 @@ def test_frames_come_in_any_order_and_no_decoder_begins_anew_for_each(monkeypatc
     real = Image.open
     monkeypatch.setattr(Image, "open", lambda file: opened.append(file) or real(file))
     picture = open_picture(data)
-    for index in (0, 1, 2, 3, 3, 1, 2, 0):
+    for index in (0, 1, 1, 2, 3, 2, 0, 1, 3):
         picture._opened.clear()
         page = picture.page(index)
         rows = np.rint(page.read_rows(0, page.height) * 255)
         visible = expected[index][:, :, 3] > 0
         assert np.array_equal(rows[visible], expected[index][:, :, :3][visible])
-    assert len(opened) == 2  # for the header, and for the frames
+    assert len(opened) == 4  # for the header, for the frames, and for each way back
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype", "notes"),
+    [(1, "uint16", ()), (3, "uint8", ("16-bit samples are read as 8-bit ones",))],
+)
+def test_what_frames_lose_of_16_bits_is_told(channels, dtype, notes):
+    pages = [from_numpy(noise(8, 9, channels, dtype=np.uint16)) for _ in DELAYS]
+    file = io.BytesIO()
+    frames = (bytes(page.pngsave_buffer()) for page in pages)
+    write_animation(file, frames, Animation(delays_ms=tuple(DELAYS), loops=0))
+    picture = open_picture(file.getvalue())
+    assert (picture.pages, picture.dtype, picture.notes) == (4, dtype, notes)
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "PNG"])
+def test_frames_are_turned_upright(kind):
+    orientation = Image.Exif()
+    orientation[0x0112] = 6
+    options = {"lossless": True} if kind == "WEBP" else {}
+    data = animation(kind, exif=orientation.tobytes(), **options)
+    picture = open_picture(data)
+    assert (picture.width, picture.height) == (40, 50)
+    for index, frame in enumerate(frames_of(data)[0]):
+        rows = np.rint(picture.page(index).read_rows(0, 50) * 255)
+        assert np.array_equal(rows, np.rot90(frame, -1)[..., :3])
+
+
+def test_pictures_that_nobody_plays_are_pages():
+    """DCX: a list of places, then a PCX at each; what faxes were kept in."""
+    pages = [encoded(noise(8, 9 + i, 3), "PCX") for i in range(3)]
+    places = np.cumsum([4 * 5, *map(len, pages)])
+    head = struct.pack("<5I", 0x3ADE68B1, *places[:3], 0)
+    picture = open_picture(head + b"".join(pages))
+    assert (picture.pages, picture.is_animated) == (3, False)
+    assert [picture.page(index).width for index in range(3)] == [9, 10, 11]
 
 
 def layered(layers):

@@ -103,6 +103,15 @@ def test_comments_stay():
     assert opened(written(photograph(), "PNG")).info["Comment"] == "a comment"
 
 
+def test_the_comment_of_a_program_does_not_replace_the_description_of_a_photographer():
+    exif = Image.Exif()
+    exif[0x010E] = "Sunset at Mt. Fuji"
+    pixels, options = Image.fromarray(smooth(40, 50)), {"comment": b"made by a program"}
+    for block, expected in ((exif.tobytes(), "Sunset at Mt. Fuji"), (b"", "made by a program")):
+        data = encoded(pixels, "JPEG", exif=block, **options)
+        assert opened(written(data, "TIFF")).tag_v2[0x010E] == expected
+
+
 def described(*texts):
     """A picture with texts, each (keyword, text) or more, as Pillow takes them."""
     info = PngImagePlugin.PngInfo()

@@ -1,5 +1,6 @@
 """The spool: rows in, rows and lazy images out, in memory or on disk alike."""
 
+import os
 import shutil
 from collections import namedtuple
 
@@ -85,6 +86,14 @@ def test_the_file_goes_when_the_block_ends(tmp_path):
         assert spool.on_disk
         assert len(list(tmp_path.iterdir())) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_somebody_cut_off_is_not_read_for_ever(tmp_path):
+    with Spool.create(90, 80, 3, "uint8", memory_limit=0, folder=tmp_path) as spool:
+        (file,) = tmp_path.iterdir()
+        os.truncate(file, 5000)
+        with pytest.raises(OutputError, match="cut off"):
+            spool.read_rows(0, 90)
 
 
 def test_a_disk_without_room_is_refused_before_anything_is_written(tmp_path, monkeypatch):

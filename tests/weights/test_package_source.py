@@ -114,6 +114,21 @@ def test_a_package_that_is_nowhere_is_named_by_the_installer(wheels, installer):
         get(source())
 
 
+def test_a_wheel_without_the_file_is_refused(wheels, installer):
+    write_wheel(wheels)
+    wanted = source()
+    lost = wanted.files[0].model_copy(update={"path": "nets/other.bin"})
+    with pytest.raises(SourceError, match="other.bin"):
+        get(wanted.model_copy(update={"files": (lost,)}))
+
+
+def test_an_installer_is_found_beside_the_interpreter_without_a_path_to_look_in(monkeypatch):
+    monkeypatch.setattr(package.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(package.shutil, "which", lambda name, path: path)
+    monkeypatch.delenv("PATH", raising=False)
+    assert package._command()[0].startswith(str(Path(sys.executable).parent))
+
+
 def test_without_an_installer_it_is_said_so(monkeypatch):
     monkeypatch.setattr(package.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(package.shutil, "which", lambda *_, **__: None)

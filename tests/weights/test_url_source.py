@@ -34,6 +34,14 @@ def test_a_download_that_breaks_off_goes_on_where_it_was(server):
     assert [request[2] for request in server.gets()] == ["", "bytes=300000-", "bytes=500000-"]
 
 
+def test_half_a_file_of_unknown_length_and_digest_is_not_taken_for_the_file(server):
+    server.files["/a.pth"] = Served(is_chunked=True, cuts=[300_000])
+    source = UrlSource(url=f"{server.address}/a.pth")
+    ((path, file),) = fetch(source, Cache(), Hosts(), lambda done, total: None)
+    assert path.read_bytes() == CONTENT and file.size == SIZE
+    assert len(server.gets()) == 2
+
+
 def test_a_download_goes_on_in_a_later_run(server):
     server.files["/a.pth"] = Served(cuts=[300_000, 0, 0, 0])
     with pytest.raises(SourceError, match="broke off after 300000 bytes"):

@@ -30,7 +30,14 @@ class Served:
     retry_after: str = ""
     failures: int = 10**9  # times that `status` is answered; then all is well
     drip_s: float = 0.0  # between two bytes
+    is_chunked: bool = False  # in one chunk, its length not told ahead
     stalls_at: int = 0  # bytes after which nothing more comes for a while
+
+    def extent(self, body):
+        """The header that tells how long the body is, or that nobody knows."""
+        if self.is_chunked:
+            return "Transfer-Encoding", "chunked"
+        return "Content-Length", str(self.claimed_size or len(body))
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -64,7 +71,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if value:
                 self.send_header(name, value)
         self.send_header("Content-Type", served.content_type)
-        self.send_header("Content-Length", str(served.claimed_size or len(body)))
+        self.send_header(*served.extent(body))
         if start:
             size = len(served.content)
             self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
@@ -80,6 +87,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_body(body, served)
 
     def send_body(self, body, served):
+        if served.is_chunked:
+            self.wfile.write(b"%x\r\n" % len(body))
+            body += b"\r\n0\r\n\r\n"
         if served.stalls_at:
             self.wfile.write(body[: served.stalls_at - (len(served.content) - len(body))])
             time.sleep(3)

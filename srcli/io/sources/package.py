@@ -61,6 +61,7 @@ def _run_installer(source: PackageSource, folder: Path) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        errors="replace",  # the words of a program, in whatever coding it has
         check=False,
     )
     if finished.returncode:
@@ -71,9 +72,8 @@ def _command() -> list[str]:
     wheel = ["--no-deps", "--only-binary", ":all:", "--requirement", "requirements.txt"]
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip", "download", "--dest", ".", *wheel]
-    if uv := shutil.which(
-        "uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    ):
+    path = os.environ.get("PATH", os.defpath)  # who starts us may have taken it away
+    if uv := shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{path}"):
         return [uv, "pip", "install", "--python", sys.executable, "--target", ".", *wheel]
     raise SourceError("neither pip nor uv is in this environment")
 
@@ -94,6 +94,8 @@ def _take(folder: Path, wanted: WantedFile, partial: Path) -> None:
     wheel = next(folder.glob("*.whl"), None)
     with output_errors(partial):
         if wheel is None:
+            if not (folder / wanted.path).is_file():
+                raise SourceError(f"holds no {wanted.path}")
             shutil.copyfile(folder / wanted.path, partial)
             return
         try:

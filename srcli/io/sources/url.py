@@ -123,15 +123,15 @@ def _receive(
                 pace.saw(done)
                 if done > (wanted.size or total or _MOST_BYTES):
                     raise SourceError("gave more bytes than it announced")
-    return total is None or done == total
+    return chunk is not None and (total is None or done == total)
 
 
-def _read(response: HTTPResponse) -> bytes:
-    """The next bytes; none at the end, and none where the connection broke."""
+def _read(response: HTTPResponse) -> bytes | None:
+    """The next bytes; none at the end, None where the connection broke before it."""
     try:
         return response.read1(_CHUNK_BYTES)
     except (OSError, HTTPException):
-        return b""
+        return None
 
 
 def _open(url: str, partial: Path, hosts: Hosts) -> HTTPResponse:
