@@ -92,6 +92,20 @@ def test_the_results_are_known_in_a_folder_that_may_not_be_written(out, source, 
         assert journal.finished(source)
 
 
+def test_what_a_run_without_a_journal_is_writing_is_left_alone(out, source):
+    kill(out, source)
+    with replacing(out / "a_x4.png") as partial:
+        Journal(out, SETTINGS, MODEL).close()
+        assert partial.exists()
+
+
+def test_a_result_that_is_taken_away_at_once_is_no_bug(out, source):
+    with Journal(out, SETTINGS, MODEL) as journal:
+        journal.begin(source, out / "a_x4.png", overwrite=False)
+        journal.done(source, out / "a_x4.png", 1.0, 6)
+        assert journal.finished(source) is None
+
+
 def test_a_size_alone_does_not_say_that_nothing_was_written():
     unstamped = Content(bytes=7, stamp=None)
     assert not unstamped.same_file(unstamped)
