@@ -87,6 +87,18 @@ def held_folder(parent: Path) -> Iterator[Path]:
             shutil.rmtree(lock.parent, ignore_errors=True)
 
 
+def remove_unless_held(partial: Path) -> None:
+    """Remove a file on its way whose process is dead, or where the system cannot tell."""
+    with suppress(OSError):
+        descriptor = os.open(partial, os.O_RDWR)
+        try:
+            is_held = _is_ours(descriptor) is False
+        finally:
+            os.close(descriptor)
+        if not is_held:
+            partial.unlink()
+
+
 def _created(new: Callable[[], Path], what_for: Path) -> tuple[Path, ExitStack]:
     """A new file, and what holds its lock if there can be one. Raises OSError about `what_for`."""
     for _ in range(_TRIES):

@@ -98,7 +98,7 @@ class Slot:
         return path
 
     def room_for(self, target: Address) -> Path:
-        """Where a result is to be written: its place, or a file that `put` hands over."""
+        """Where a result is to be written: its place, or a file for `hand_over`."""
         if isinstance(target, Path) and not self.is_elsewhere:
             return target
         return self._make() / f"result-{target.name[-_MOST_NAME:]}"

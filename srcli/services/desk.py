@@ -62,6 +62,7 @@ class Ticket:
     result: Future[Served] = field(default_factory=Future)
     stop: Stop = field(default_factory=Stop)
     job: Job | None = None
+    engine: Engine | None = None  # that ran it
     held: int | None = None  # bytes at the gate
     together: int = 1
 
@@ -170,6 +171,8 @@ class Desk:
 
     def _enlarge_all(self, engines: Mapping[str, Engine], tickets: list[Ticket]) -> list[Ticket]:
         engine = engines[tickets[0].order.model]
+        for ticket in tickets:
+            ticket.engine = engine
         wanted = [ticket for ticket in tickets if not ticket.stop.is_set()]
         jobs = [ticket.job for ticket in wanted if ticket.job is not None]
         if len(jobs) > 1 and run_together(engine, jobs, Observer()):
@@ -193,9 +196,9 @@ class Desk:
 
     def _encode(self, ticket: Ticket) -> None:
         job = ticket.job
-        assert job is not None and isinstance(job.target, Path)
+        assert job is not None and isinstance(job.target, Path) and ticket.engine is not None
         with self._codec():
-            report = finish_job(self._engines[0][ticket.order.model], job)
+            report = finish_job(ticket.engine, job)
         served = Served(
             path=job.target,
             format=job.kind,

@@ -144,7 +144,7 @@ class Journal:
     def done(
         self, source: Address, output: Address, seconds: float, size: int | None = None
     ) -> None:
-        """The output is whole and in its place; of an object `size` says its bytes."""
+        """The output is whole and in its place; `size` says its bytes, always of an object."""
         change = "status = 'done', output_bytes = ?, seconds = ?, error = NULL, hint = NULL"
         self._change(change, self._home.added(output, size), seconds, source=source)
 

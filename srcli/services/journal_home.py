@@ -23,6 +23,7 @@ from srcli.errors import SrcliError
 from srcli.io import stores
 from srcli.io.addresses import Address, Remote
 from srcli.io.files import output_errors, scratch_place
+from srcli.io.leftovers import remove_unless_held
 from srcli.io.looks import is_file
 from srcli.services.journal_file import (
     JOURNAL_NAME,
@@ -135,7 +136,7 @@ class FolderHome:
 
     def added(self, output: Address, size: int | None) -> int:
         assert isinstance(output, Path)
-        return output.stat().st_size
+        return output.stat().st_size if size is None else size  # it may have been taken away
 
     def delete(self, output: Address) -> None:
         assert isinstance(output, Path)
@@ -147,7 +148,7 @@ class FolderHome:
         for output in begun:
             assert isinstance(output, Path)
             for partial in partials_of(output):
-                partial.unlink(missing_ok=True)
+                remove_unless_held(partial)  # by a run over single files, which has no journal
 
     def work_folder(self) -> Path:
         folder = self._folder / WORK_NAME

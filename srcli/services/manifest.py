@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from srcli.errors import ImageError, SrcliError, UsageError
 from srcli.io.addresses import Address, Remote, address_of, is_remote
+from srcli.io.looks import is_folder
 from srcli.services.depot import Depot
 from srcli.services.folder import Found
 
@@ -29,8 +30,9 @@ _BATCH_ROWS = 1024
 
 
 def is_manifest(address: Address) -> bool:
-    """Whether a name is that of a list, not of a picture."""
-    return address.suffix.lower() in SUFFIXES
+    """Whether a name is that of a list, not of a picture; a folder may be called as it likes."""
+    is_named_so = address.suffix.lower() in SUFFIXES
+    return is_named_so and not (isinstance(address, Path) and is_folder(address))
 
 
 def read_manifest(manifest: Address) -> list[Found]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -82,10 +83,15 @@ def look(inputs: Sequence[Address], output: Address | None, options: FolderOptio
             passed_over += listed.count(None)
             pictures = (each for each in listed if each is not None)
             found += sorted(pictures, key=lambda each: natural_key(each.path))
-    once = {str(each.path): each for each in reversed(found)}  # the first of equals stays
+    once = {_spelled(each.path): each for each in reversed(found)}  # the first of equals stays
     return Survey(
         found=tuple(reversed(once.values())), problems=here.problems, passed_over=passed_over
     )
+
+
+def _spelled(address: Address) -> str:
+    """One spelling for each picture: a list may name what is in a folder that is named too."""
+    return os.path.abspath(address) if isinstance(address, Path) else str(address)  # noqa: PTH100
 
 
 def _listed(

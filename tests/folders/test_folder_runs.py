@@ -189,6 +189,18 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(srcli, photos, tmp_
     assert not (tmp_path / "out").exists()
 
 
+def test_what_a_list_and_a_folder_name_is_done_once(srcli, photos, tmp_path):
+    (tmp_path / "list.txt").write_text(str(photos / "a.png"))
+    result = srcli("photos", "list.txt", "-o", "out", "--json")
+    assert json.loads(result.out.splitlines()[-1])["done"] == 2
+
+
+def test_a_folder_may_be_called_as_a_list_is(srcli, photos, tmp_path):
+    photos.rename(tmp_path / "photos.txt")
+    assert srcli("photos.txt", "-o", "out").code == 0
+    assert files_below(tmp_path / "out") == ["a_x4.png", "b_x4.jpg"]
+
+
 def test_a_dry_run_of_one_picture_names_the_file_that_would_be_written(srcli, photos):
     told = srcli("photos/a.png", "-o", "large.png", "--dry-run").out
     assert "photos/a.png  6x5 -> large.png  24x20" in told

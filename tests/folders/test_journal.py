@@ -1,5 +1,6 @@
 """What the journal remembers, and what it refuses."""
 
+import errno
 import os
 import sqlite3
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from filelock import FileLock
 
 from srcli.errors import ImageError, OutputError, SrcliError
 from srcli.io.files import replacing
@@ -90,6 +92,32 @@ def test_the_results_are_known_in_a_folder_that_may_not_be_written(out, source, 
     assert results_in(out) == {out / "a_x4.png"}
     with Journal.peek(out, SETTINGS, MODEL) as journal:
         assert journal.finished(source)
+
+
+def test_what_a_run_without_a_journal_is_writing_is_left_alone(out, source):
+    kill(out, source)
+    with replacing(out / "a_x4.png") as partial:
+        Journal(out, SETTINGS, MODEL).close()
+        assert partial.exists()
+
+
+def test_a_result_that_is_taken_away_at_once_is_no_bug(out, source):
+    with Journal(out, SETTINGS, MODEL) as journal:
+        journal.begin(source, out / "a_x4.png", overwrite=False)
+        journal.done(source, out / "a_x4.png", 1.0, 6)
+        assert journal.finished(source) is None
+
+
+@pytest.mark.parametrize(
+    "refusal", [OSError(errno.ENOLCK, "no locks"), NotImplementedError("none")]
+)
+def test_a_disk_without_locks_is_an_error_of_its_own(out, monkeypatch, refusal):
+    def refuse(lock, timeout):
+        raise refusal
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    with pytest.raises(OutputError, match="no locks|none"):
+        Journal(out, SETTINGS, MODEL)
 
 
 def test_a_size_alone_does_not_say_that_nothing_was_written():

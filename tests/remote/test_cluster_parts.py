@@ -21,6 +21,7 @@ from srcli.errors import (  # noqa: E402
 from srcli.services.cluster import connect, weights  # noqa: E402
 from srcli.services.cluster.connect import shape_of  # noqa: E402
 from srcli.services.cluster.crew import Crew, Hand, LostError  # noqa: E402
+from srcli.services.cluster.hiring import Hiring  # noqa: E402
 from srcli.services.cluster.line import Suspicion  # noqa: E402
 from srcli.services.cluster.options import ClusterOptions  # noqa: E402
 from srcli.services.cluster.weights import load_recipe, obtain_recipe  # noqa: E402
@@ -232,3 +233,20 @@ def test_offline_a_cluster_too_gets_the_network_that_comes_with_srcli(tmp_path, 
     recipe, _ = obtain_recipe(UpscaleRequest(offline=True), observer)
     assert (recipe.name, asked) == (SHIPPED_MODEL, [DEFAULT_MODEL, SHIPPED_MODEL])
     assert "comes with srcli" in notes[0]
+
+
+def test_where_hiring_breaks_down_nobody_waits_for_a_worker_for_ever(monkeypatch):
+    def stumble(hiring):
+        raise KeyError("NodeID")
+
+    monkeypatch.setattr(Hiring, "_step", stumble)
+    monkeypatch.setattr("threading.excepthook", lambda bug: None)
+    stop = Stop()
+    crew = Crew(1, stop, on_note=print)
+    with (
+        Hiring(crew, None, stop, most=1, on_ready=print, on_note=print),
+        pytest.raises(StoppedError),
+        crew.lent(),
+    ):
+        pass
+    assert isinstance(crew.error, ResourceError)

@@ -12,10 +12,11 @@ from safetensors.torch import save_file
 
 import srcli
 from srcli.cli.app import main
-from srcli.errors import ConfigError, ExportError, OutputError, UsageError
+from srcli.errors import ConfigError, ExportError, OutOfMemoryError, OutputError, UsageError
 from srcli.models.compact import CompactConfig, CompactNet
 from srcli.models.rrdb import RRDBConfig, RRDBNet
 from srcli.services.exporting import export as exporting
+from srcli.services.exporting import ncnn
 from srcli.services.exporting.export import export_network
 from srcli.services.exporting.formats import Format
 
@@ -139,6 +140,23 @@ def test_a_graph_that_the_exporter_does_not_take_is_refused(weights, monkeypatch
     monkeypatch.setattr(CompactNet, "forward", forward)
     with pytest.raises(ExportError, match="does not take this network"):
         export_network(weights("compact"), Format.PT2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_without_memory_is_not_blamed_on_the_network(weights, monkeypatch, tmp_path):
+    def run_out(network, path):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(exporting, "write_torchscript", run_out)
+    with pytest.raises(OutOfMemoryError):
+        export_network(weights("rrdb"), Format.TORCHSCRIPT)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_converter_that_takes_for_ever_is_given_up(weights, monkeypatch, tmp_path):
+    monkeypatch.setattr(ncnn, "PATIENCE_SECONDS", 0)
+    with pytest.raises(ExportError, match="was not done"):
+        export_network(weights("rrdb"), Format.NCNN)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,6 +9,7 @@ from srcli.services.training.networks import Sources
 from srcli.services.training.preparation import RunOptions
 from srcli.services.training.request import (
     FinetuneRequest,
+    check_start,
     finetune,
     finetune_config,
     run_folder,
@@ -100,3 +101,16 @@ def test_there_is_nothing_to_resume_where_no_run_is(tmp_path):
     request = FinetuneRequest(folder=tmp_path, output=tmp_path / "none")
     with pytest.raises(UsageError, match="holds no run to go on with"):
         finetune(request, RunOptions(resume=True))
+
+
+@pytest.mark.parametrize(
+    ("model", "is_refused"),
+    [(None, False), ("RealESRGAN_x4plus.pth", False), ("realesrnet-x4plus", True)],
+)
+def test_a_run_goes_on_from_its_own_weights_and_no_others(tmp_path, model, is_refused):
+    network = {"kind": "pretrained", "weights": "realesrgan-x4plus"}
+    if is_refused:
+        with pytest.raises(UsageError, match="began with realesrgan-x4plus"):
+            check_start({"network": network}, model, tmp_path)
+    else:
+        check_start({"network": network}, model, tmp_path)

@@ -117,7 +117,7 @@ def run_bench(
         work = operations(network) * request.height * request.width
         rows = [_row(name, outcomes[name], work, matrix["fp32"], Path(place)) for name in names]
     return BenchReport(
-        machine=_processor() if device.type == "cpu" else torch.cuda.get_device_name(device),
+        machine=torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
         device=str(device),
         threads=torch.get_num_threads(),
         torch=torch.__version__,
@@ -170,6 +170,8 @@ def matrix_rate(device: torch.device, precision: Precision) -> float:
 def _wait_for(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def _precisions(device: torch.device) -> Sequence[Precision]:

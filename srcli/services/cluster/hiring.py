@@ -113,11 +113,20 @@ class Hiring:
                 told = True
                 for hand in self._crew.hands:
                     hand.actor.stop.remote()
-            error = self._step_or_error()
+            try:
+                error = self._step_or_error()
+            except BaseException:  # or who waits for a worker would wait for ever
+                self._end(
+                    ResourceError("no more workers are hired", hint="this is a bug: report it")
+                )
+                raise
             if error is not None:
-                self._crew.end(error)
-                self._stop.set()  # what was not begun will not be
+                self._end(error)
                 return
+
+    def _end(self, error: SrcliError) -> None:
+        self._crew.end(error)
+        self._stop.set()  # what was not begun will not be
 
     def _step_or_error(self) -> SrcliError | None:
         try:

@@ -12,7 +12,7 @@ from typing import assert_never
 import torch
 
 from srcli import __version__
-from srcli.errors import ExportError, OutputError, UsageError
+from srcli.errors import ExportError, OutputError, UsageError, means_no_memory, memory_errors
 from srcli.io.files import replacing
 from srcli.io.looks import is_there
 from srcli.models.network import Network, build_network
@@ -62,7 +62,8 @@ def export_network(
 
     The file takes any height and width (in multiples that its metadata names) and gives what the
     network gives, not clamped. It is kept only if the format's own runtime agrees with the
-    original. Raises ConfigError where a package is missing, WeightsError, ExportError, OutputError.
+    original. Raises ConfigError where a package is missing, WeightsError, ExportError, OutputError,
+    or OutOfMemoryError.
     """
     required(*PACKAGES[format])  # before anything is fetched
     if output is not None and format is Format.NCNN and output.suffix not in ("", ".param", ".bin"):
@@ -76,7 +77,7 @@ def export_network(
     wanted = _exportable(network, _facts(network, weights, format, half=half), half=half)
     with ExitStack() as stack:
         partials = [stack.enter_context(replacing(file)) for file in files]
-        with _refusals(format):
+        with memory_errors(weights.name), _refusals(format):
             run = _write(wanted, format, partials)
             differences = compare(wanted, network.bare, run)
         size = sum(partial.stat().st_size for partial in partials)
@@ -116,6 +117,8 @@ def _refusals(format: Format) -> Iterator[None]:
     try:
         yield
     except REFUSALS as error:
+        if means_no_memory(error):
+            raise  # told as such by who called
         words = " ".join(str(error).split())[:300] or type(error).__name__
         raise ExportError(
             f"the exporter to {format} does not take this network: {words}",

@@ -25,14 +25,8 @@ def write_ncnn(network: Exportable, param: Path, binary: Path) -> None:
     with scratch() as folder:
         write_torchscript(network, folder / "net.pt")
         shapes = [f"inputshape={first}", f"inputshape2={second}"]
-        done = subprocess.run(
-            [pnnx.EXEC_PATH, "net.pt", *shapes, f"fp16={int(network.half)}"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
+        arguments = [pnnx.EXEC_PATH, "net.pt", *shapes, f"fp16={int(network.half)}"]
+        done = _run(arguments, folder)
         made = folder / "net.ncnn.param"
         if done.returncode or not made.is_file():
             words = (done.stderr or done.stdout).strip().splitlines()
@@ -42,6 +36,22 @@ def write_ncnn(network: Exportable, param: Path, binary: Path) -> None:
             )
         param.write_text(_renamed(made.read_text("utf-8")), "utf-8")
         binary.write_bytes((folder / "net.ncnn.bin").read_bytes())
+
+
+def _run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            arguments,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ExportError(
+            f"pnnx was not done after {PATIENCE_SECONDS} s", hint="export to onnx instead"
+        ) from None
 
 
 def run_ncnn(param: Path, binary: Path) -> Run:

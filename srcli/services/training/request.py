@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from srcli.errors import UnavailableWeightsError, UsageError
+from srcli.io.catalogue import catalogue
 from srcli.io.looks import is_folder
 from srcli.io.toml import read_toml
 from srcli.losses.tables import with_weight
@@ -66,6 +67,7 @@ def finetune(
         raise UsageError(f"{request.folder}: no such folder", hint="give a folder of pictures")
     if options.resume:
         tables = _read_tables(RunFolder(folder).config)
+        check_start(tables, request.model, folder)
     else:
         tables = _preset(request, options, observer.note)
     config = parse_config(_with_options(tables, request), source="the options")
@@ -140,6 +142,25 @@ def finetune_config(
 
 def _read_tables(path: Path) -> Tables:
     return read_toml(path, dict[str, Any], hint=HINT)
+
+
+def check_start(tables: Tables, model: str | None, folder: Path) -> None:
+    """Refuse other weights than those that a run began with: they would change nothing."""
+    network = tables.get("network")
+    began = network.get("weights") if isinstance(network, dict) else None
+    if model is not None and not (began and _is_same(model, began)):
+        raise UsageError(
+            f"{folder} began with {began or 'a fresh network'}, not with {model}",
+            hint="leave --model away to go on with it, or name another folder with --output",
+        )
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Whether two names are those of the same weights: aliases, or paths to one file."""
+    entry = catalogue().find(one)
+    if entry is not None:
+        return entry is catalogue().find(other)
+    return one == other or Path(one).resolve() == Path(other).resolve()
 
 
 def _preset(request: FinetuneRequest, options: RunOptions, on_note: OnNote) -> Tables:
