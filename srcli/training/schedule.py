@@ -63,6 +63,11 @@ def warmup_of(schedule: RateSchedule, steps: int) -> int:
     return min(100, steps // 20) if warmup == "auto" else warmup
 
 
+def with_warmup(schedule: RateSchedule, steps: int) -> RateSchedule:
+    """The schedule of a run of `steps`, its warm-up a number that stays when the run goes on."""
+    return schedule.model_copy(update={"warmup_steps": warmup_of(schedule, steps)})
+
+
 def rate_at(schedule: RateSchedule, step: int, *, steps: int, rate: float) -> float:
     """The learning rate of a step, counted from 0, in a run of `steps` whose full rate is `rate`.
 
