@@ -226,12 +226,13 @@ def _clipped(training: Training, optimizer: torch.optim.Optimizer) -> Tensor:
 
 
 def clear_gradients(training: Training) -> None:
-    """Forget all gradients."""
+    """Forget all gradients, and what a step that failed has left for them."""
     training.optimizer.zero_grad(set_to_none=True)
     for optimizer in training.losses.optimizers():
         optimizer.zero_grad(set_to_none=True)
     if training.adversary is not None:
         training.adversary.optimizer.zero_grad(set_to_none=True)
+        training.adversary.loss.forget()
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
