@@ -120,15 +120,16 @@ def split_off(
 ) -> tuple[list[Item], list[Item]]:
     """Pictures to learn from and, apart from them, pictures to validate on; whole pictures.
 
-    The choice hangs on names: a picture that is added later moves few others. At least one is
-    validated on; raises UsageError if fewer than two are there.
+    The choice hangs on names: a picture that is added later moves few others, and items of one name
+    stay together. There is at least one name of either; raises UsageError if there are fewer than
+    two.
     """
-    if len(items) < 2:
+    names = sorted({name(item) for item in items}, key=lambda each: mixed_seed(seed, each))
+    if len(names) < 2:
         raise UsageError(
-            f"{len(items)} picture(s) cannot be split for training and validation",
+            f"{len(names)} picture(s) cannot be split for training and validation",
             hint="give at least two, or a folder of others to validate on",
         )
-    count = max(1, min(round(len(items) * fraction), at_most))
-    chosen = set(sorted(map(name, items), key=lambda each: mixed_seed(seed, each))[:count])
+    chosen = set(names[: max(1, min(round(len(names) * fraction), at_most, len(names) - 1))])
     training = [item for item in items if name(item) not in chosen]
     return training, [item for item in items if name(item) in chosen]

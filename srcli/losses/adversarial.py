@@ -132,7 +132,7 @@ class AdversarialLoss(nn.Module):
         return self.reduction == "sum"
 
     def forward(self, restored: Tensor, target: Tensor) -> Tensor:
-        self._shared = None
+        self.forget()
         with frozen(self.discriminator):
             logits = self.discriminator(restored)
         real = self._real_logits(target) if self.formula == "relativistic" else None
@@ -148,6 +148,10 @@ class AdversarialLoss(nn.Module):
         fake = self.discriminator(restored.detach())
         total = discriminator_loss(real, fake, formula=self.formula, halved=self.halved)
         return DiscriminatorReport(total, real.detach().mean(), fake.detach().mean())
+
+    def forget(self) -> None:
+        """Let go of what the generator's side left for the other one, which may never come."""
+        self._shared = None
 
     def _real_logits(self, target: Tensor) -> Tensor:
         if not (torch.is_grad_enabled() and is_repeatable(self.discriminator)):

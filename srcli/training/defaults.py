@@ -13,7 +13,7 @@ from srcli.training.config import (
     Precision,
     TrainingConfig,
 )
-from srcli.training.schedule import warmup_of
+from srcli.training.schedule import with_warmup
 
 Spec = TypeVar("Spec", bound=Table)
 
@@ -61,9 +61,7 @@ class Settled:
                     patch_px=self.patch_px,
                     precision=self.precision,
                 ),
-                "schedule": _with(
-                    config.schedule, warmup_steps=warmup_of(config.schedule, self.steps)
-                ),
+                "schedule": with_warmup(config.schedule, self.steps),
                 "adversary": adversary,
                 "average": _with(config.average, decay=self.decay),
                 "validation": _with(

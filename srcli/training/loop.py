@@ -201,14 +201,14 @@ def _take(training: Training, *, is_warmup: bool) -> None:
 
 
 def _set_rates(training: Training) -> float:
-    plan, factor = training.plan, training.guard.rate_factor
-    step, steps = training.step - plan.warmup_steps, plan.steps - plan.warmup_steps
-    rate = factor * rate_at(plan.schedule, max(step, 0), steps=steps, rate=plan.rate)
+    plan, step, factor = training.plan, training.step, training.guard.rate_factor
+    rate = factor * rate_at(
+        plan.schedule, step, steps=plan.steps, rate=plan.rate, first=plan.warmup_steps
+    )
     _set_rate(training.optimizer, rate)
     if training.adversary is not None:
         # Its warm-up is its start, so its schedule runs over the whole of the run.
-        schedule = plan.schedule
-        own = rate_at(schedule, training.step, steps=plan.steps, rate=plan.adversary_rate)
+        own = rate_at(plan.schedule, step, steps=plan.steps, rate=plan.adversary_rate)
         _set_rate(training.adversary.optimizer, factor * own)
     return rate
 
@@ -226,12 +226,13 @@ def _clipped(training: Training, optimizer: torch.optim.Optimizer) -> Tensor:
 
 
 def clear_gradients(training: Training) -> None:
-    """Forget all gradients."""
+    """Forget all gradients, and what a step that failed has left for them."""
     training.optimizer.zero_grad(set_to_none=True)
     for optimizer in training.losses.optimizers():
         optimizer.zero_grad(set_to_none=True)
     if training.adversary is not None:
         training.adversary.optimizer.zero_grad(set_to_none=True)
+        training.adversary.loss.forget()
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:

@@ -63,21 +63,29 @@ def warmup_of(schedule: RateSchedule, steps: int) -> int:
     return min(100, steps // 20) if warmup == "auto" else warmup
 
 
-def rate_at(schedule: RateSchedule, step: int, *, steps: int, rate: float) -> float:
+def with_warmup(schedule: RateSchedule, steps: int) -> RateSchedule:
+    """The schedule of a run of `steps`, its warm-up a number that stays when the run goes on."""
+    return schedule.model_copy(update={"warmup_steps": warmup_of(schedule, steps)})
+
+
+def rate_at(schedule: RateSchedule, step: int, *, steps: int, rate: float, first: int = 0) -> float:
     """The learning rate of a step, counted from 0, in a run of `steps` whose full rate is `rate`.
+
+    The schedule begins with the step `first`. Milestones are steps of the run all the same.
 
     >>> cosine = CosineSchedule(final_rate=0.0, warmup_steps=0)
     >>> [round(rate_at(cosine, step, steps=101, rate=1.0), 3) for step in (0, 25, 50, 100)]
     [1.0, 0.854, 0.5, 0.0]
     """
-    warmup = warmup_of(schedule, steps)
-    if step < warmup:
-        return rate * (step + 1) / (warmup + 1)
+    since, length = max(step - first, 0), steps - first
+    warmup = warmup_of(schedule, length)
+    if since < warmup:
+        return rate * (since + 1) / (warmup + 1)
     match schedule:
         case ConstantSchedule():
             return rate
         case CosineSchedule(final_rate=final):
-            progress = min((step - warmup) / max(steps - 1 - warmup, 1), 1.0)
+            progress = min((since - warmup) / max(length - 1 - warmup, 1), 1.0)
             return final + (rate - final) * (1 + math.cos(math.pi * progress)) / 2
         case MultistepSchedule(milestone_steps=milestones, factor=factor):
             return rate * factor ** bisect_right(milestones, step)

@@ -205,6 +205,12 @@ def test_a_split_is_by_picture_and_complete():
     assert sorted(training + validation) == sorted(names)
 
 
+@pytest.mark.parametrize("fraction", [0.01, 0.9])
+def test_there_is_something_to_learn_from_and_something_to_validate_on(fraction):
+    training, validation = split_off(["a.png", "b.png", "c.png"], name=str, fraction=fraction)
+    assert training and validation
+
+
 def test_a_later_picture_moves_few_others():
     names = [f"{number}.png" for number in range(40)]
     _, before = split_off(names, name=str)
@@ -212,9 +218,10 @@ def test_a_later_picture_moves_few_others():
     assert len(set(before) - set(after)) <= 1
 
 
-def test_one_picture_cannot_be_split():
+@pytest.mark.parametrize("copies", [1, 3])
+def test_one_picture_cannot_be_split(copies):
     with pytest.raises(UsageError, match="1 picture"):
-        split_off(["only.png"], name=str)
+        split_off(["only.png"] * copies, name=str)
 
 
 def test_a_mixed_seed_hangs_on_each_part_and_fits_a_generator():

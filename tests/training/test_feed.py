@@ -1,6 +1,7 @@
 """The pairs of a step: in parts, again after a failure, from a teacher, within memory."""
 
 import copy
+import weakref
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from srcli.services.training.feed import TaughtPairs, TrainingFeed
 from srcli.services.training.networks import Sources, teacher_network
 from srcli.services.training.pictures import find_pictures, whole_pair
 from srcli.services.training.teaching import taught_source
+from srcli.training.adversary import Adversary
 from srcli.training.config import parse_config
 from srcli.training.defaults import settle
 from srcli.training.distributed import Processes
@@ -98,6 +100,22 @@ def test_the_memory_probe_says_nothing_to_other_processes():
     training.forward = training.losses.balance.average = speak
     assert fits(training, list(FixedFeed(batch=2, patch_px=32).pairs()))
     assert training.forward is training.losses.balance.average is speak
+
+
+def test_a_try_that_does_not_fit_leaves_no_way_back_in_memory(monkeypatch):
+    term = {"kind": "adversarial", "formula": "relativistic", "halved": False}
+    training = tiny(
+        {**GAN, "losses": {"realism": term}, "discriminator": {"kind": "patch", "channels": 4}}
+    )
+    ways_back = []
+
+    def fails(adversary, restored, real):
+        ways_back.append(weakref.ref(adversary.loss._shared.logits))
+        raise MemoryError
+
+    monkeypatch.setattr(Adversary, "judge", fails)
+    assert not fits(training, list(FixedFeed(batch=2).pairs()))
+    assert len(ways_back) == 1 and ways_back[0]() is None
 
 
 def test_a_run_on_a_card_has_all_bits_of_float32_from_its_first_step_on(monkeypatch):

@@ -7,7 +7,14 @@ import tomllib
 import pytest
 
 from srcli.errors import ConfigError
-from srcli.training.config import TrainingConfig, config_tables, json_schema, parse_config
+from srcli.services.training.assembly import _plan
+from srcli.training.config import (
+    AdversarySpec,
+    TrainingConfig,
+    config_tables,
+    json_schema,
+    parse_config,
+)
 from srcli.training.defaults import Machine, settle
 from srcli.training.document import (
     PRESETS,
@@ -106,6 +113,23 @@ def test_only_a_fresh_discriminator_is_warmed_up(weights, warmup):
         "adversary": {"weights": weights} if weights else {},
     }
     assert settle(parse(tables), CPU, scale=4).warmup_steps == warmup
+
+
+def test_a_run_that_goes_on_from_the_file_it_wrote_is_planned_as_it_was_begun():
+    begun = parse(
+        {
+            **SMALL,
+            "losses": {"realism": {"kind": "adversarial"}},
+            "discriminator": {"kind": "unet"},
+            "training": {"steps": 1000},
+        }
+    )
+    resumed = parse(config_tables(settle(begun, CPU, scale=4).written_into(begun)))
+    one, other = (
+        _plan(config, settle(config, CPU, scale=4), config.adversary or AdversarySpec())
+        for config in (begun, resumed)
+    )
+    assert one == other
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,18 @@ def test_the_rate_of_a_step_is_a_table(schedule, expected):
     assert got == pytest.approx(expected)
 
 
+def test_a_milestone_is_a_step_of_the_run_also_where_the_generator_begins_later():
+    schedule = MultistepSchedule(milestone_steps=(20,), warmup_steps=4)
+    got = [rate_at(schedule, step, steps=40, rate=1.0, first=10) for step in (0, 9, 10, 14, 19, 20)]
+    assert got == pytest.approx([0.2, 0.2, 0.2, 1.0, 1.0, 0.5])
+
+
+def test_a_schedule_that_begins_later_is_that_of_the_shorter_run():
+    schedule = CosineSchedule(final_rate=0.1, warmup_steps=3)
+    late = [rate_at(schedule, step, steps=30, rate=1.0, first=10) for step in range(10, 30)]
+    assert late == [rate_at(schedule, step, steps=20, rate=1.0) for step in range(20)]
+
+
 @pytest.mark.parametrize(("steps", "warmup"), [(10, 0), (300, 15), (5000, 100)])
 def test_the_warmup_of_itself_is_a_twentieth_of_the_run(steps, warmup):
     schedule = ConstantSchedule()

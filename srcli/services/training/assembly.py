@@ -19,6 +19,7 @@ from srcli.training.defaults import Settled
 from srcli.training.distributed import Processes
 from srcli.training.ema import WeightAverage
 from srcli.training.guard import Guard
+from srcli.training.schedule import with_warmup
 from srcli.training.state import Plan, Training
 from srcli.training.watch import Watch
 
@@ -119,7 +120,7 @@ def _plan(config: TrainingConfig, settled: Settled, adversary: AdversarySpec) ->
     return Plan(
         steps=settled.steps,
         rate=config.optimizer.learning_rate,
-        schedule=config.schedule,
+        schedule=with_warmup(config.schedule, settled.steps),
         adversary_rate=adversary.learning_rate,
         warmup_steps=settled.warmup_steps if config.is_gan else 0,
         gradient_clip=config.training.gradient_clip,
