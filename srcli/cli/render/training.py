@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # these import torch
 
 INTERRUPTED = 130
 SHOWN_PROBLEMS = 20
+OURS = "is_first"  # says which of several processes talks, and it is the one that does
 
 
 class TrainingView(TrainingObserver):
@@ -200,7 +201,7 @@ class TrainingView(TrainingObserver):
 def _plain(value: object) -> dict[str, object]:
     """A report as JSON has it: paths as texts, no NaN."""
     plain: dict[str, object] = asdict(value)  # type: ignore[call-overload]
-    return {name: _json_value(each) for name, each in plain.items()}
+    return {name: _json_value(each) for name, each in plain.items() if name != OURS}
 
 
 def _json_value(value: object) -> object:

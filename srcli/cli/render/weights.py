@@ -132,10 +132,13 @@ def _is_free(licence: str) -> bool:
 def shown(report: Shown, *, is_json: bool) -> None:
     """Everything about one name, a line for each fact."""
     if is_json:
+        from srcli.io.catalogue import Entry
+
+        every = dict.fromkeys(Entry.model_fields)  # imported weights have the same keys
         known = report.entry.model_dump(mode="json") if report.entry else {}
         files = list(map(str, report.files))
         sample = None if report.sample is None else str(report.sample)
-        render.json_line(_plain(report.row) | known | {"files": files, "sample": sample})
+        render.json_line(every | _plain(report.row) | known | {"files": files, "sample": sample})
         return
     row, entry = report.row, report.entry
     facts = [
