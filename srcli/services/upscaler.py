@@ -103,8 +103,15 @@ class Upscaler:
         - (H, W) or (H, W, C) array of uint8, uint16 or floats in [0, 1]: an array of its dtype;
         - (3, H, W) or (N, 3, H, W) tensor in [0, 1]: a tensor of its dtype on its device.
 
-        Raises ImageError, OutputError, UsageError or a ResourceError.
+        A tensor goes through the network only: no `strength`, no `color_fix`, no other size. Raises
+        ImageError, OutputError, UsageError or a ResourceError.
         """
+        if scale is not None and size is not None:
+            raise UsageError("scale and size contradict each other", hint="give one of them")
+        if output is not None and not isinstance(picture, str | PathLike):
+            raise UsageError(
+                "output is for a picture given by its path", hint="save what comes back"
+            )
         options = PictureOptions(
             size=size or TargetSize(scale=scale),
             strength=strength,
@@ -150,6 +157,11 @@ class Upscaler:
             raise UsageError(
                 f"a tensor of shape {tuple(images.shape)} is no picture",
                 hint="give (3, H, W) or (N, 3, H, W) with values in [0, 1]",
+            )
+        if options.strength != 1 or options.color_fix is ColorFix.ON:
+            raise UsageError(
+                "a tensor goes through the network only, without strength and color_fix",
+                hint="give an array or a PIL image",
             )
         height, width = batch.shape[-2:]
         native = height * self.scale, width * self.scale
