@@ -18,6 +18,7 @@ from rich.text import Text
 from srcli.cli import interrupts, render
 from srcli.cli.render import weights
 from srcli.cli.render.progress import Bar
+from srcli.cli.render.units import counted
 from srcli.reports.durations import duration
 from srcli.services.training.observer import Beginning, TrainingObserver
 
@@ -98,7 +99,7 @@ class TrainingView(TrainingObserver):
             self._record("begin", **_plain(beginning))
             return
         self._say(
-            f"{beginning.training_pictures} pictures to learn from, "
+            f"{counted(beginning.training_pictures, 'picture')} to learn from, "
             f"{beginning.validation_pictures} to validate on"
         )
         parts = f" in {beginning.parts} parts" if beginning.parts > 1 else ""
