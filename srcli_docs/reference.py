@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from srcli import errors
 from srcli.cli.app import app
 from srcli.cli.manual import Command, Parameter, commands, notes
-from srcli.cli.render.weights import megabytes
+from srcli.cli.render.units import file_size
 from srcli.io.catalogue import catalogue
 from srcli.services.weights_cost import cost_of
 from srcli.training.config import json_schema
@@ -93,7 +93,7 @@ def weights(_: str) -> Iterator[str]:
         scale = f"x{entry.scale}" if entry.scale else "-"
         cost = cost_of(entry)
         costs = (cost.speed, f"{cost.gigabytes():.1f}") if cost else ("-", "-")
-        name, size = f"`{entry.name}`", megabytes(entry.size)
+        name, size = f"`{entry.name}`", file_size(entry.size)
         cells = (name, scale, size, *costs, licence, entry.purpose)
         yield f"| {' | '.join(cells)} |"
 

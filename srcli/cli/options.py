@@ -116,7 +116,7 @@ PrecisionOption = Annotated[
     PrecisionChoice,
     typer.Option(
         "--precision",
-        help="Numbers to compute with; auto is fp16 on CUDA, else fp32.",
+        help="Numbers to compute with; auto: fp16 or bf16 on a graphics card, fp32 on a CPU.",
         rich_help_panel=RUN,
     ),
 ]

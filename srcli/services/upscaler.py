@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from enum import StrEnum
 from os import PathLike
 from pathlib import Path
@@ -104,11 +103,15 @@ class Upscaler:
         - (H, W) or (H, W, C) array of uint8, uint16 or floats in [0, 1]: an array of its dtype;
         - (3, H, W) or (N, 3, H, W) tensor in [0, 1]: a tensor of its dtype on its device.
 
-        A tensor has no colours to keep and no metadata: the network is all that it goes through.
-        Raises ImageError, OutputError, UsageError or a ResourceError.
+        A tensor goes through the network only: no `strength`, no `color_fix`, no other size. Raises
+        ImageError, OutputError, UsageError or a ResourceError.
         """
-        if size is not None and scale is not None:
+        if scale is not None and size is not None:
             raise UsageError("scale and size contradict each other", hint="give one of them")
+        if output is not None and not isinstance(picture, str | PathLike):
+            raise UsageError(
+                "output is for a picture given by its path", hint="save what comes back"
+            )
         options = PictureOptions(
             size=size or TargetSize(scale=scale),
             strength=strength,
@@ -124,10 +127,6 @@ class Upscaler:
 
     def _enlarge(self, picture: Any, options: PictureOptions, output: str | None) -> Any:
         """The same kind of picture as is given, which no type but `Any` can say of a body."""
-        if output is not None and not isinstance(picture, str | PathLike):
-            raise UsageError(
-                "only a picture from a file goes into one", hint="save what comes back yourself"
-            )
         if isinstance(picture, Tensor):
             return self._tensor(picture, options)
         if isinstance(picture, np.ndarray):
@@ -159,10 +158,10 @@ class Upscaler:
                 f"a tensor of shape {tuple(images.shape)} is no picture",
                 hint="give (3, H, W) or (N, 3, H, W) with values in [0, 1]",
             )
-        if replace(options, size=TargetSize()) != PictureOptions():
+        if options.strength != 1 or options.color_fix is ColorFix.ON:
             raise UsageError(
-                "a tensor goes through the network and nothing else",
-                hint="give an array or a PIL image with options of colour and strength",
+                "a tensor goes through the network only, without strength and color_fix",
+                hint="give an array or a PIL image",
             )
         height, width = batch.shape[-2:]
         native = height * self.scale, width * self.scale

@@ -88,6 +88,10 @@ def test_an_option_that_could_not_be_obeyed_is_refused(upscaler, options):
     [
         (lambda up: up(torch.rand(1, 8, 8)), "is no picture"),
         (lambda up: up(torch.rand(3, 8, 8), scale=3), "x4 only"),
+        (lambda up: up(torch.rand(3, 8, 8), strength=0.5), "without strength"),
+        (lambda up: up(torch.rand(3, 8, 8), color_fix="on"), "without strength and color_fix"),
+        (lambda up: up(noise(8, 8), scale=2, size=srcli.TargetSize(width=9)), "contradict"),
+        (lambda up: up(noise(8, 8), output="a.png"), "output is for a picture given by its path"),
         (lambda up: up(np.zeros((2, 2, 7), np.uint8)), "is no picture"),
         (lambda up: up(42), "a int is no picture"),
         (lambda up: srcli.Upscaler("x.pth", precision="fp8"), "is no precision"),
@@ -95,6 +99,6 @@ def test_an_option_that_could_not_be_obeyed_is_refused(upscaler, options):
         (lambda up: up(np.zeros((2, 2), np.uint8), icc="lose"), "is no way with profiles"),
     ],
 )
-def test_what_is_no_picture_is_named(upscaler, call, phrase):
+def test_what_cannot_be_is_named(upscaler, call, phrase):
     with pytest.raises(srcli.SrcliError, match=phrase):
         call(upscaler)

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 
 from srcli.cli import render
 from srcli.cli.render.progress import Bar
+from srcli.reports.durations import duration
 
 WHOLE = 1 - 1e-9
 
@@ -151,15 +152,3 @@ class Forecast:
         time = "" if left is None else f", {duration(left)} left"
         area = f"{self._ended_area:.1f}/{self.total_area:.1f} MP"
         return f"{self._ended}/{len(self._areas)} pictures, {area}{time}"
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it.
-
-    >>> duration(3.2), duration(75), duration(7300)
-    ('3 s', '1:15 min', '2:01 h')
-    """
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02} h"

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from srcli.cli import render
+from srcli.cli.render.units import counted
 
 if TYPE_CHECKING:  # imports torch
     from srcli.services.bench.bench import BenchReport, Row
@@ -34,7 +35,7 @@ def show(report: BenchReport, *, json: bool) -> None:
     if json:
         render.json_line(asdict(report))
         return
-    render.line(f"{report.machine}, {report.threads} threads, torch {report.torch}")
+    render.line(f"{report.machine}, {counted(report.threads, 'thread')}, torch {report.torch}")
     rates = ", ".join(f"{rate:.0f} in {name}" for name, rate in report.matrix_gflops.items())
     render.line(f"matrix product: {rates} GFLOP/s; shares are of that in fp32")
     render.line(

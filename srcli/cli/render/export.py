@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from srcli.cli import render
-from srcli.cli.render.weights import megabytes
+from srcli.cli.render.units import file_size
 
 if TYPE_CHECKING:  # this imports torch
     from srcli.services.exporting.export import ExportReport
@@ -26,6 +26,6 @@ def exported(report: ExportReport, *, is_json: bool, is_quiet: bool) -> None:
                 f"most, {each.mean:.2g} on average"
             )
         half = ", half precision" if report.half else ""
-        render.note(f"{megabytes(report.bytes)}{half}, licence {report.facts['licence']}")
+        render.note(f"{file_size(report.bytes)}{half}, licence {report.facts['licence']}")
     for file in report.files:
         render.line(str(file))

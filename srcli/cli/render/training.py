@@ -18,6 +18,7 @@ from rich.text import Text
 from srcli.cli import interrupts, render
 from srcli.cli.render import weights
 from srcli.cli.render.progress import Bar
+from srcli.cli.render.units import counted
 from srcli.reports.durations import duration
 from srcli.services.training.observer import Beginning, TrainingObserver
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # these import torch
 
 INTERRUPTED = 130
 SHOWN_PROBLEMS = 20
+OURS = "is_first"  # says which of several processes talks, and it is the one that does
 
 
 class TrainingView(TrainingObserver):
@@ -97,7 +99,7 @@ class TrainingView(TrainingObserver):
             self._record("begin", **_plain(beginning))
             return
         self._say(
-            f"{beginning.training_pictures} pictures to learn from, "
+            f"{counted(beginning.training_pictures, 'picture')} to learn from, "
             f"{beginning.validation_pictures} to validate on"
         )
         parts = f" in {beginning.parts} parts" if beginning.parts > 1 else ""
@@ -200,7 +202,7 @@ class TrainingView(TrainingObserver):
 def _plain(value: object) -> dict[str, object]:
     """A report as JSON has it: paths as texts, no NaN."""
     plain: dict[str, object] = asdict(value)  # type: ignore[call-overload]
-    return {name: _json_value(each) for name, each in plain.items()}
+    return {name: _json_value(each) for name, each in plain.items() if name != OURS}
 
 
 def _json_value(value: object) -> object:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Self
 from srcli.cli import interrupts, render
 from srcli.cli.interrupts import INTERRUPTED
 from srcli.cli.render import records, weights
-from srcli.cli.render.bars import Bars, duration
+from srcli.cli.render.bars import Bars
+from srcli.cli.render.units import counted, file_size
 from srcli.errors import DiskFullError, SrcliError
+from srcli.reports.durations import duration
 from srcli.services.observer import EngineFacts, Observer
 from srcli.services.observer import Progress as Done
 
@@ -180,7 +182,7 @@ class UpscaleView(Observer):
             render.line(f"{planned.source}  is done: {planned.output}")
         else:
             size = f"{planned.source_width}x{planned.source_height}"
-            result = f"{planned.width}x{planned.height}, about {megabytes(planned.bytes)}"
+            result = f"{planned.width}x{planned.height}, about {file_size(planned.bytes)}"
             render.line(f"{planned.source}  {size} -> {planned.output}  {result}")
 
     def forecast(self, forecast: Forecast) -> None:
@@ -189,7 +191,7 @@ class UpscaleView(Observer):
             render.json_line(records.of_forecast(forecast))
             return
         area = f"{forecast.megapixels:.2f} MP through the network"
-        render.line(f"{forecast.files} pictures to do, {area}")
+        render.line(f"{counted(forecast.files, 'picture')} to do, {area}")
         if not forecast.files:
             return
         pace = f"{forecast.rate:.3f} MP/s, measured just now"
@@ -197,8 +199,8 @@ class UpscaleView(Observer):
         more = ", and more to read and write: they are small" if is_small else ""
         render.line(f"about {duration(forecast.seconds)} at {pace}{more}")
         is_known = forecast.free_bytes is not None
-        free = f"; {megabytes(forecast.free_bytes or 0)} are free" if is_known else ""
-        render.line(f"about {megabytes(forecast.bytes)} of results{free}")
+        free = f"; {file_size(forecast.free_bytes or 0)} are free" if is_known else ""
+        render.line(f"about {file_size(forecast.bytes)} of results{free}")
 
     def _tell(self, outcome: Outcome) -> None:
         """A line for each, except where the bars say enough."""
@@ -245,17 +247,6 @@ class UpscaleView(Observer):
         }
 
 
-def megabytes(size: int) -> str:
-    """A size as people say it.
-
-    >>> megabytes(12_345), megabytes(770_000), megabytes(3_456_789_000), megabytes(52 * 10**9)
-    ('12.3 kB', '0.77 MB', '3456.79 MB', '52.0 GB')
-    """
-    if size < 100_000:
-        return f"{size / 1e3:.1f} kB"
-    return f"{size / 1e6:.2f} MB" if size < 10**10 else f"{size / 1e9:.1f} GB"
-
-
 def _introduction(job: Job, engine: Engine) -> str:
     picture = job.picture
     plan = engine.plan(picture.height, picture.width).describe()
@@ -271,5 +262,5 @@ def _introduction(job: Job, engine: Engine) -> str:
 
 def _conclusion(report: UpscaleReport) -> str:
     size = f"{report.width}x{report.height}"
-    weight = f", {megabytes(report.bytes)}" if report.bytes else ""
+    weight = f", {file_size(report.bytes)}" if report.bytes else ""
     return f"{report.output}  {size}{weight}, {report.seconds:.1f} s"

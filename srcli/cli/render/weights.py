@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from srcli.cli import render
+from srcli.cli.render.units import file_size
 
 if TYPE_CHECKING:  # the services cost start-up time
     from srcli.io.openmodeldb import Model
@@ -79,7 +80,7 @@ def listed(rows: tuple[Listed, ...], *, is_json: bool) -> None:
         cells = {
             "name": row.name,
             "scale": f"x{row.scale}" if row.scale else "-",
-            "size": megabytes(row.size),
+            "size": file_size(row.size),
             "here": "yes" if row.cached else "",
             "speed": row.speed or "-",
             "GB/MP": f"{row.memory:.1f}" if row.memory else "-",
@@ -111,7 +112,7 @@ def found(models: Sequence[Model], *, is_json: bool) -> None:
         table.add_column(heading, no_wrap=True)
     for model in models:
         licence = Text(model.licence or "not stated", "" if _is_free(model.licence) else "yellow")
-        size = megabytes(model.size) if model.sources else "browser only"
+        size = file_size(model.size) if model.sources else "browser only"
         tags = ", ".join(model.tags)
         table.add_row(
             render.shown(model.name), f"x{model.scale}", model.architecture, size, licence, tags
@@ -132,10 +133,13 @@ def _is_free(licence: str) -> bool:
 def shown(report: Shown, *, is_json: bool) -> None:
     """Everything about one name, a line for each fact."""
     if is_json:
+        from srcli.io.catalogue import Entry
+
+        every = dict.fromkeys(Entry.model_fields)  # imported weights have the same keys
         known = report.entry.model_dump(mode="json") if report.entry else {}
         files = list(map(str, report.files))
         sample = None if report.sample is None else str(report.sample)
-        render.json_line(_plain(report.row) | known | {"files": files, "sample": sample})
+        render.json_line(every | _plain(report.row) | known | {"files": files, "sample": sample})
         return
     row, entry = report.row, report.entry
     facts = [
@@ -150,7 +154,7 @@ def shown(report: Shown, *, is_json: bool) -> None:
             f"{row.memory:.1f} GB for an input megapixel at once, fp16" if row.memory else "",
         ),
         ("licence", row.licence + ("" if row.commercial else " (no commercial use)")),
-        ("size", megabytes(row.size)),
+        ("size", file_size(row.size)),
         ("homepage", entry.homepage if entry else ""),
         ("note", entry.note if entry else ""),
         *(("source", source) for source in report.sources),
@@ -226,22 +230,11 @@ def removed(report: Removed, *, is_json: bool) -> None:
         render.json_line(_plain(report))
         return
     if report.files:
-        render.line(f"removed {report.name}: {megabytes(report.freed)} freed")
+        render.line(f"removed {report.name}: {file_size(report.freed)} freed")
     else:
         render.line(f"{report.name} was not in the cache")
     for path in report.elsewhere:
         render.note(f"a copy that another program keeps stays: {path}")
-
-
-def megabytes(size: int | None) -> str:
-    """A size for people.
-
-    >>> megabytes(67_040_989), megabytes(7_289), megabytes(None)
-    ('67.0 MB', '0.01 MB', '-')
-    """
-    if size is None:
-        return "-"
-    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e6:.2f} MB"
 
 
 def _sentence(event: Event) -> str:
