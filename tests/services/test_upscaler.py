@@ -7,8 +7,6 @@ import torch
 from PIL import Image
 
 import srcli
-from srcli.errors import UsageError
-from srcli.services.sizes import TargetSize
 
 
 @pytest.fixture(scope="module")
@@ -72,15 +70,6 @@ def test_a_path_comes_back_as_the_path_of_the_result(upscaler, tmp_path):
     Image.fromarray(noise(8, 8, 3)).save(tmp_path / "a.png")
     assert upscaler(tmp_path / "a.png", scale=3) == tmp_path / "a_x3.png"
     assert upscaler(str(tmp_path / "a.png")) == str(tmp_path / "a_x4.png")
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"strength": 0.5}, {"output": "a.png"}, {"scale": 4, "size": TargetSize(scale=4)}],
-)
-def test_an_option_that_could_not_be_obeyed_is_refused(upscaler, options):
-    with pytest.raises(UsageError):
-        upscaler(torch.rand(3, 5, 6), **options)
 
 
 @pytest.mark.parametrize(
