@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 import srcli
-from srcli.errors import SrcliError, UnknownWeightsError, UsageError
-from srcli.io.cache import Cache, Record, sha256
+from srcli.errors import BadWeightsError, SrcliError, UnknownWeightsError, UsageError
+from srcli.io.cache import Cache, Record
 from srcli.io.catalogue import Entry, Source, WantedFile, catalogue, key
 from srcli.io.containers import recognise
 from srcli.io.files import expanded
+from srcli.io.looks import is_gone
 from srcli.io.sources import held_nearby
 from srcli.services.weights import (
     OnEvent,
@@ -137,12 +138,21 @@ def pull_weights(
 
 
 def verify_weights() -> Iterator[Verified]:
-    """Hash every file in the cache; a damaged one is removed, so that it is fetched again."""
+    """Hash every file in the cache; a damaged one is removed, so that it is fetched again.
+
+    Raises BadWeightsError where one may not be read, OutputError where one cannot be removed.
+    """
     cache = Cache()
     owners = _owners(cache)
     for path in cache.blobs():
         name = owners.get(path.stem, "")
-        if sha256(path) == path.stem:
+        try:
+            (digest,) = digests_of((path,))
+        except BadWeightsError:
+            if is_gone(path):  # another process took it away meanwhile
+                continue
+            raise
+        if digest == path.stem:
             yield Verified(name=name, path=path, status="ok")
         else:
             cache.discard(path)

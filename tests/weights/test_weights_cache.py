@@ -120,6 +120,13 @@ def test_what_is_no_file_of_weights_is_not_imported(other, tmp_path):
     assert not Cache().blobs()
 
 
+def test_verify_passes_by_what_another_process_removed_meanwhile(mine):
+    import_weights(mine)
+    blobs = Cache().root / "blobs"
+    (blobs / f"{'0' * 64}.pth").symlink_to("gone")
+    assert [each.status for each in verify_weights()] == ["ok"]
+
+
 def test_verify_removes_what_is_damaged_even_if_nothing_shows_it(tiny, mine):
     path = obtain("tiny").files[0]
     stamp = path.stat()
