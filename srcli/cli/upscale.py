@@ -11,6 +11,7 @@ from srcli.cli import options as shared
 from srcli.cli import picture_options as pictures
 from srcli.cli import runs, streams
 from srcli.cli.render.upscale import UpscaleView
+from srcli.errors import UsageError
 from srcli.io.addresses import address_of
 
 RUN = shared.RUN
@@ -117,6 +118,8 @@ def upscale(
     The network runs at its own scale; the result is resized once to the size you ask for, such as
     that of --scale 3 or --long-side 4000. Nothing that exists is replaced without --overwrite.
     """
+    if "" in inputs:  # would be this folder
+        raise UsageError("an input has no name", hint="is a variable empty? . is this folder")
     sources = [address_of(text) for text in inputs]
     streams.check(sources, output, json=json)
     folders.check_cluster(engine, address=address, workers=workers, worker_cpus=worker_cpus)

@@ -77,6 +77,12 @@ def test_heic_without_its_package_is_refused_before_the_work(srcli, picture, mon
     assert code == 1 and "srcli[heic]" in err
 
 
+def test_an_empty_name_is_not_this_folder(srcli, picture, monkeypatch):
+    monkeypatch.chdir(picture.parent)
+    code, _, err = srcli("")
+    assert (code, list(picture.parent.glob("*_x4*"))) == (2, []) and "no name" in err
+
+
 def test_an_existing_file_is_kept_unless_told_otherwise(srcli, picture):
     target = picture.with_name("photo_x4.png")
     target.write_bytes(b"precious")
