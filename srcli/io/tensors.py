@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import struct
 from collections.abc import Mapping
@@ -80,13 +81,30 @@ def write_safetensors(
 ) -> None:
     """Write tensors of any device and layout; the file appears whole or not at all.
 
-    Raises DiskFullError or OutputError, as `srcli.io.files.replacing`.
+    The same tensors and metadata make the same bytes. Raises DiskFullError or OutputError, as
+    `srcli.io.files.replacing`.
     """
     # Copies: the format refuses tensors that share memory, and tied weights do.
     plain = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     content = safetensors.torch.save(plain, dict(metadata or {}))
-    with replacing(path) as partial:
-        partial.write_bytes(content)
+    header, numbers = _ordered(content)
+    with replacing(path) as partial, partial.open("wb") as file:
+        file.write(header)
+        file.write(numbers)
+
+
+def _ordered(content: bytes) -> tuple[bytes, memoryview]:
+    """Header and numbers of a file, the metadata by name: safetensors has another order each time.
+
+    8 bytes of length | the header, JSON with spaces to a multiple of 8 | numbers
+    """
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])
+    if metadata := header.get("__metadata__"):
+        header["__metadata__"] = dict(sorted(metadata.items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text, memoryview(content)[8 + length :]
 
 
 def _check_header(path: Path) -> None:

@@ -6,6 +6,7 @@ import struct
 import zipfile
 
 import pytest
+import safetensors
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -196,3 +197,14 @@ def test_a_file_with_a_wrong_byte_is_read_or_is_one_clear_error(originals, kind,
         read_state_dict(damaged)
     except BadWeightsError as error:
         assert str(damaged) in str(error)
+
+
+def test_the_same_tensors_and_metadata_make_the_same_bytes(tmp_path):
+    metadata = {f"key {number}": "é" * number for number in range(20)}
+    paths = [tmp_path / f"{number}.safetensors" for number in range(3)]
+    for path in paths:
+        write_safetensors(path, {"b": torch.ones(3), "a": torch.arange(5)}, metadata)
+    assert len({path.read_bytes() for path in paths}) == 1
+    with safetensors.safe_open(paths[0], framework="pt") as file:
+        assert file.metadata() == metadata
+        assert torch.equal(file.get_tensor("a"), torch.arange(5))
