@@ -186,6 +186,7 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(srcli, photos, tmp_
     summary = json.loads(srcli("photos", "-r", "--dry-run", "--json").out.splitlines()[-1])
     assert (summary["files"], summary["failed"], summary["left"]) == (4, 1, 3)
     assert result.code == 1 and "bad.png is empty" in result.err
+    assert "left" not in result.err  # nothing was begun
     assert not (tmp_path / "out").exists()
 
 

@@ -41,7 +41,7 @@ class UpscaleView(Observer):
         self._engine: EngineFacts | None = None
         self._files = self._done = self._skipped = 0
         self._failures: list[tuple[str, SrcliError]] = []
-        self._has_offered = False
+        self._has_offered = self._is_preview = False
         self._started = perf_counter()
         self._bars = Bars(is_shown=self._talks, is_many=is_many)
         self.wants_megapixels = is_many and self._bars.is_shown
@@ -78,8 +78,13 @@ class UpscaleView(Observer):
         known = error if isinstance(error, SrcliError) else None
         if self.is_json:
             render.json_line(self._summary(known), tells=known)
-        elif self._talks and self.is_many and known is None and self._files:
+        elif self._concludes and known is None:
             self._conclude()
+
+    @property
+    def _concludes(self) -> bool:
+        """Whether the counts are worth a line: a dry run ends with its forecast."""
+        return self._talks and self.is_many and self._files > 0 and not self._is_preview
 
     @contextmanager
     def stoppable(self, stop: Stop, *, at_once: bool) -> Iterator[None]:
@@ -169,6 +174,7 @@ class UpscaleView(Observer):
 
     def planned(self, planned: Planned) -> None:
         """Show what would become of one input."""
+        self._is_preview = True
         self._files += 1
         if planned.error is not None:
             self._failures.append((planned.source, planned.error))
