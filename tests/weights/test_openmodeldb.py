@@ -63,7 +63,7 @@ def test_search_shows_what_one_chooses_by(database, capsys, monkeypatch):
         "4x-Quiet",
         "x4",
         "esrgan",
-        "1.0",
+        "1.02",
         "MB",
         "CC-BY-NC-4.0",
         "photo,",
