@@ -61,7 +61,9 @@ def choose_precision(wanted: Precision, network: Network, device: torch.device) 
     if device.type == "cuda":
         if traits.supports_half and torch.cuda.get_device_capability(device) >= (7, 0):
             return Precision.FP16
-        if traits.supports_bfloat16 and torch.cuda.is_bf16_supported(including_emulation=False):
+        with torch.cuda.device(device):  # torch knows the current one only, and cards differ
+            has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        if traits.supports_bfloat16 and has_bf16:
             return Precision.BF16
     if device.type == "mps" and traits.supports_half and _half_is_sound(network, device):
         return Precision.FP16
