@@ -24,7 +24,7 @@ from srcli.errors import OutOfMemoryError
 from srcli.inference.convoy import IN_WAITING
 from srcli.inference.delays import Tick
 from srcli.inference.geometry import TilePlan
-from srcli.inference.streams import build_stream, can_stream
+from srcli.inference.streams import build_stream, can_stream, records
 from srcli.models.network import Network, from_rgb
 
 PROBE_SIDE = 24  # a multiple of the usual windows, and some tenths of a second at most
@@ -113,7 +113,9 @@ def _stream_bytes(network: Network, width: int, band: int, at_once: int) -> int:
         carried = (at_once - 1) * (stages.after_first - before)
         waiting = (at_once - 1 + IN_WAITING) if at_once > 1 else 0
         others = waiting - 1 + BANDS_IN_FLIGHT
-        return counter.live + busy + carried + others * finished.nbytes
+        # A recording works in memory of its own, and keeps it while the last ticks run without it.
+        own = busy + image.nbytes + finished.nbytes if records(weight.device) else 0
+        return counter.live + busy + carried + others * finished.nbytes + own
 
 
 class _StagePeaks:

@@ -61,7 +61,9 @@ def choose_precision(wanted: Precision, network: Network, device: torch.device) 
     if device.type == "cuda":
         if traits.supports_half and torch.cuda.get_device_capability(device) >= (7, 0):
             return Precision.FP16
-        if traits.supports_bfloat16 and torch.cuda.is_bf16_supported(including_emulation=False):
+        with torch.cuda.device(device):  # torch knows the current one only, and cards differ
+            has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        if traits.supports_bfloat16 and has_bf16:
             return Precision.BF16
     if device.type == "mps" and traits.supports_half and _half_is_sound(network, device):
         return Precision.FP16
@@ -253,10 +255,11 @@ def to_host(tensor: Tensor) -> Tensor:
 
 
 def _half_is_sound(network: Network, device: torch.device) -> bool:
-    """A small probe: fp16 close to fp32 on a smooth picture."""
+    """A small probe: fp16, as it would be run, close to fp32 on a smooth picture."""
     ramp = torch.linspace(0, 1, 64, device=device).expand(1, 3, 64, 64)
     probe = copy.deepcopy(network).to(device)
     with torch.inference_mode():
         exact = probe(ramp)
-        half = probe.half()(ramp.half()).float()
+        taken = ramp if has_exact_ends(network) else ramp.half()
+        half = to_half(probe, torch.float16)(taken).float()
     return bool(torch.isfinite(half).all()) and (half - exact).abs().max().item() < 2 / 255

@@ -34,7 +34,7 @@ from srcli.inference.precision import (
     to_host,
 )
 from srcli.inference.rows import RowSource, TensorSource
-from srcli.inference.streams import INPUT, RowStream, build_stream
+from srcli.inference.streams import INPUT, RowStream, build_stream, records
 from srcli.inference.tiled import run_tiled
 from srcli.models.network import Network, from_rgb, pad_to, to_rgb
 
@@ -157,7 +157,7 @@ class _Steps:
     def __init__(self, stream: RowStream, device: torch.device) -> None:
         self._stream = stream
         self._device = device
-        self._is_recordable = device.type == "cuda"
+        self._is_recordable = records(device)
         self._is_warm = False
         self._graph: torch.cuda.CUDAGraph | None = None
         self._incoming = self._outgoing = torch.empty(0)

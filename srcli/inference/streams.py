@@ -99,6 +99,11 @@ def can_stream(body: nn.Module) -> bool:
     return isinstance(body, RRDBNet | CompactNet)
 
 
+def records(device: torch.device) -> bool:
+    """Whether the ticks between the borders of the picture are one recording there."""
+    return device.type == "cuda"
+
+
 def _rrdb_stages(network: RRDBNet, band: int, space: Workspace) -> list[Stage]:
     """conv_first, the blocks, and all that comes after them."""
     aside: Aside = {}  # the shallow features, on their way to the other end

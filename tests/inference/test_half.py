@@ -11,7 +11,7 @@ from srcli.inference.ensemble import ensemble
 from srcli.inference.half import to_half
 from srcli.inference.memory import Need
 from srcli.inference.plan import PlanKind, PlanOptions, Room, plan_run
-from srcli.inference.precision import DTYPES, Precision, Runner
+from srcli.inference.precision import DTYPES, Precision, Runner, _half_is_sound
 from srcli.inference.run import enlarge
 from srcli.models.compact import CompactConfig, CompactNet
 from srcli.models.network import Network, wrap_compact
@@ -94,3 +94,13 @@ def test_the_ends_have_the_weights_they_were_given(precision):
         assert torch.equal(kept.weight, given.weight) and torch.equal(kept.bias, given.bias)
     assert torch.equal(half.body.mean, network.body.mean)
     assert torch.equal(half.body.std, network.body.std)
+
+
+@pytest.mark.parametrize(("gain", "is_sound"), [(1e4, True), (1e6, False)])
+def test_fp16_is_tried_as_it_would_be_run(gain, is_sound):
+    body = CompactNet(CompactConfig(channels=64, convolutions=0, scale=1)).eval()
+    first, last = body.ends
+    for end, value in ((first, gain / 27), (last, 2e-4 / gain)):  # the last is too small for fp16
+        torch.nn.init.constant_(end.weight, value)
+        torch.nn.init.zeros_(end.bias)
+    assert _half_is_sound(wrap_compact(body), torch.device("cpu")) == is_sound

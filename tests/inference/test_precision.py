@@ -1,4 +1,6 @@
 import copy
+from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import torch
@@ -159,6 +161,23 @@ def network_with(**traits: bool) -> Network:
 def test_the_cpu_computes_in_fp32_unless_told_otherwise():
     assert choose_precision(Precision.AUTO, identity(), CPU) is Precision.FP32
     assert choose_precision(Precision.BF16, identity(), CPU) is Precision.BF16
+
+
+@pytest.mark.parametrize(("card", "expected"), [(0, Precision.BF16), (1, Precision.FP32)])
+def test_a_card_is_asked_for_bf16_itself(monkeypatch, card, expected):
+    current = [0]
+
+    @contextmanager
+    def device(wanted):
+        before, current[0] = current[0], wanted.index
+        yield
+        current[0] = before
+
+    monkeypatch.setattr(torch.cuda, "device", device)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: current[0] == 0)
+    network = identity()
+    network.traits = replace(network.traits, supports_half=False)
+    assert choose_precision(Precision.AUTO, network, torch.device("cuda", card)) is expected
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,14 @@ def test_bands_are_the_highest_that_fit():
     assert plan_stream(900, 400, RRDB, room(bytes_of[16])).band == 16
 
 
+def test_a_recording_needs_memory_beside_that_of_the_ticks_that_are_not_recorded(monkeypatch):
+    width, band = 64, 16
+    plain = stream_bytes(tiny_rrdb(scale=4), width=width, band=band)
+    monkeypatch.setattr("srcli.inference.memory.records", lambda device: True)
+    result = 3 * 16 * width * band * 4  # of a band, in fp32: it comes out, and was made in parts
+    assert stream_bytes(tiny_rrdb(scale=4), width=width, band=band) >= plain + 2 * result
+
+
 def test_an_image_too_wide_for_one_band_is_cut_into_strips():
     budget = stream_bytes(RRDB, width=3000, band=8)
     plan = plan_stream(900, 5000, RRDB, room(budget))

@@ -416,13 +416,13 @@ def test_a_second_run_gets_a_folder_of_its_own(tune, tmp_path):
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {"photos", "photos-2"}
 
 
-def test_a_checkpoint_of_another_architecture_is_refused(tune, tmp_path, tiny_weights):
+def test_a_checkpoint_of_another_architecture_is_refused(tune, srcli, photos, tmp_path):
     tune("-o", "run")
     file = tmp_path / "run" / "config.toml"
     text = file.read_text().replace('kind = "pretrained"', 'kind = "compact"\nchannels = 4')
     lines = [line for line in text.splitlines() if not line.startswith("weights =")]
     file.write_text("\n".join(lines))
-    code, _, err = tune("-o", "run", "--resume", options=[])
+    code, _, err = srcli("finetune", photos, "-d", "cpu", "-o", "run", "--resume")
     assert (code, "another architecture" in err) == (2, True)
 
 
