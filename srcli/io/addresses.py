@@ -143,7 +143,10 @@ def _path(path: Path) -> Path:
 
 def _local(place: str) -> str:
     """The path behind `file://`; a name may hold bytes that are no UTF-8, a drive has no slash."""
-    path = os.fsdecode(unquote_to_bytes(place))
+    try:
+        path = os.fsdecode(unquote_to_bytes(os.fsencode(place)))
+    except UnicodeEncodeError:  # half a character, which no name holds
+        return place
     return path[1:] if os.name == "nt" and re.match(r"/[A-Za-z]:", path) else path
 
 

@@ -84,3 +84,11 @@ def test_results_are_named_in_stores_as_they_are_in_folders(output, expected):
 def test_a_path_comes_back_from_the_address_that_python_makes_of_it(name):
     path = Path("/folder") / os.fsdecode(name)
     assert address_of(path.as_uri()) == path
+    as_typed = os.fsdecode(name).replace("%", "%25")
+    assert address_of(f"file:///folder/{as_typed}") == path
+
+
+@pytest.mark.parametrize("address", ["\ud800.png", "file:///\ud800.png"])
+def test_half_a_character_is_in_no_name(address):
+    with pytest.raises(UsageError, match="can be no file"):
+        address_of(address)
