@@ -37,7 +37,7 @@ OWN = {"cat", "cd", "echo", "mkdir"}  # what `execute` does itself
 # Options that make a training short; the last of several holds.
 SHORT = ("--steps", "2", "--batch", "1", "--patch", "64")
 # Sizes are made smaller, as the pictures are.
-SIZES = {"--width", "--height", "--long-side", "--short-side"}
+SIZES = {"--width", "--height", "--long-side", "--short-side", "--size"}
 SIZE_DIVISOR = 32
 
 
@@ -193,7 +193,7 @@ def shortened(arguments):
     """The same command with little to do: two steps of training, small results."""
     if arguments[:1] == ["finetune"]:
         return [*arguments, *SHORT]
-    if arguments[:1] == ["upscale"]:
+    if arguments[:1] in (["upscale"], ["bench"]):
         pairs = zip(["", *arguments], arguments, strict=False)
         return [str(int(w) // SIZE_DIVISOR) if option in SIZES else w for option, w in pairs]
     if arguments[:1] == ["train"] and arguments[1:] and arguments[1].endswith(".toml"):
