@@ -83,9 +83,8 @@ def _pages(
         options = {"page": index} if pages > 1 else {}
         with reading(name, lambda: _open(source, kind, **options)):
             image = _open(source, kind, **options)
-            if index not in pixels:
-                pixels[index] = image.width * image.height
-                check_pages(name, pixels.values(), pixel_limit)
+            pixels[index] = image.width * image.height
+            check_pages(name, pixels.values(), pixel_limit)
             orientation = int(image.get("orientation")) if has_field(image, "orientation") else 1
             if orientation > 2:  # turned or upside down: rows of the result are no rows of the file
                 image = _open(source, kind, access="random", **options)

@@ -225,8 +225,9 @@ def test_pages_count_together_however_they_differ():
     data = pages_of([((8, 9, 3), np.uint8), ((70, 80), np.uint8), ((70, 90), np.uint8)])
     picture = open_picture(data, pixel_limit=6000)
     assert picture.page(1).width == 80
-    with pytest.raises(PixelLimitError, match="11,972 pixels in 3 pages"):
-        picture.page(2)
+    for _ in range(2):  # nor does it help to ask again
+        with pytest.raises(PixelLimitError, match="11,972 pixels in 3 pages"):
+            picture.page(2)
 
 
 def test_a_tiff_of_one_page_costs_no_look_at_the_whole_folder(tmp_path, monkeypatch):
