@@ -19,6 +19,7 @@ from typing import NoReturn
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import Blend, Disposal
 
 from srcli.errors import ImageError, SrcliError
 from srcli.io.claims import check_png
@@ -197,8 +198,8 @@ def _opened(source: Source) -> Iterator[Image.Image]:
 class _Reel:
     """The frames of a file, each drawn over those before: one decoder, which goes on from its last.
 
-    From the beginning for each, the time would grow with the square of their number. Threads may
-    share it.
+    From the beginning for each, the time would grow with the square of their number: it does behind
+    frames that are taken back. Threads may share it.
     """
 
     def __init__(self, source: Source, *, is_kept: bool) -> None:
@@ -217,7 +218,7 @@ class _Reel:
             if self._image.tell() != number:
                 self._image.seek(number)
             frame = to_vips(ImageOps.exif_transpose(self._image))
-            if self._is_kept:
+            if self._is_kept and not _takes_back(self._image):
                 until_done.pop_all()
             return frame
 
@@ -227,6 +228,16 @@ class _Reel:
 
     def __del__(self) -> None:
         self.close()
+
+
+def _takes_back(image: Image.Image) -> bool:
+    """Whether this frame of an APNG is blended over something that comes back with the next one.
+
+    Pillow 13 blends it into its only copy of that, so a decoder that has shown it goes on wrongly.
+    """
+    return image.info.get("disposal") == Disposal.OP_PREVIOUS and (
+        image.info.get("blend") == Blend.OP_OVER
+    )
 
 
 @contextmanager

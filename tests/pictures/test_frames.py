@@ -173,6 +173,23 @@ def test_frames_drawn_over_each_other_are_whole():
     np.testing.assert_array_equal(frames[1][::2, ::2, :3], np.asarray(second))
 
 
+@pytest.mark.parametrize("blend", [0, 1], ids=["source", "over"])
+@pytest.mark.parametrize("disposal", [0, 1, 2], ids=["stays", "is cleared", "is taken back"])
+def test_a_frame_is_the_same_whatever_was_shown_before_it(disposal, blend):
+    shown = np.full((5, 12, 40, 4), 255, np.uint8)
+    for i, frame in enumerate(shown[1:]):
+        frame[2:8, 8 * i + 2 : 8 * i + 8] = (250, 20 * i, 0, 255)
+    first, *others = map(Image.fromarray, shown)
+    options = {"duration": 50, "disposal": [0, *[disposal] * 4], "blend": blend}
+    buffer = io.BytesIO()
+    first.save(buffer, "PNG", save_all=True, append_images=others, **options)
+    picture = open_picture(buffer.getvalue())
+    for index in range(5):
+        alone = open_picture(buffer.getvalue()).page(index).read_rows(0, 12)
+        np.testing.assert_array_equal(picture.page(index).read_rows(0, 12), alone)
+        np.testing.assert_array_equal(np.rint(alone * 255), shown[index, ..., :3])
+
+
 def avif_sequence(brand=b"avis"):
     frames = [Image.fromarray(np.roll(smooth(40, 50), 9 * i, axis=1)) for i in range(3)]
     buffer = io.BytesIO()
