@@ -19,7 +19,7 @@ from typing import NoReturn
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
-from PIL.PngImagePlugin import Blend, Disposal
+from PIL.PngImagePlugin import Blend, Disposal, PngImageFile
 
 from srcli.errors import ImageError, SrcliError
 from srcli.io.claims import check_png
@@ -198,8 +198,8 @@ def _opened(source: Source) -> Iterator[Image.Image]:
 class _Reel:
     """The frames of a file, each drawn over those before: one decoder, which goes on from its last.
 
-    From the beginning for each, the time would grow with the square of their number: it does behind
-    frames that are taken back. Threads may share it.
+    From the beginning for each, the time would grow with the square of their number. Threads may
+    share it.
     """
 
     def __init__(self, source: Source, *, is_kept: bool) -> None:
@@ -217,8 +217,8 @@ class _Reel:
                 self._image = self._resources.enter_context(Image.open(_stream(self._source)))
             if self._image.tell() != number:
                 self._image.seek(number)
-            frame = to_vips(ImageOps.exif_transpose(self._image))
-            if self._is_kept and not _takes_back(self._image):
+            frame, goes_on = _shown(self._image)
+            if self._is_kept and goes_on:
                 until_done.pop_all()
             return frame
 
@@ -230,14 +230,24 @@ class _Reel:
         self.close()
 
 
-def _takes_back(image: Image.Image) -> bool:
-    """Whether this frame of an APNG is blended over something that comes back with the next one.
+def _shown(image: Image.Image) -> tuple[VipsImage, bool]:
+    """A frame, and whether its decoder can go on to the next one.
 
-    Pillow 13 blends it into its only copy of that, so a decoder that has shown it goes on wrongly.
+    A frame of an APNG may be blended over something that is to come back behind it. Pillow 13
+    blends it into its only copy of that as soon as the frame is looked at.
     """
-    return image.info.get("disposal") == Disposal.OP_PREVIOUS and (
-        image.info.get("blend") == Blend.OP_OVER
-    )
+    if not isinstance(image, PngImageFile) or not _takes_back(image):
+        return to_vips(ImageOps.exif_transpose(image)), True
+    kept = getattr(image, "_prev_im", None)
+    ground = None if kept is None else kept.copy()
+    frame = to_vips(ImageOps.exif_transpose(image))
+    image._prev_im = ground
+    return frame, ground is not None
+
+
+def _takes_back(image: PngImageFile) -> bool:
+    is_back = image.info.get("disposal") == Disposal.OP_PREVIOUS
+    return is_back and image.info.get("blend") == Blend.OP_OVER
 
 
 @contextmanager
