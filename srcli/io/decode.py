@@ -24,6 +24,7 @@ from srcli.io.structure import (
     is_avif_sequence,
     is_lossless_webp,
     jpeg_comments,
+    must_not_warn,
 )
 from srcli.io.tiff import TiffError
 from srcli.io.vips import VipsImage, VipsSource, file_name, has_field
@@ -83,9 +84,8 @@ def _pages(
         options = {"page": index} if pages > 1 else {}
         with reading(name, lambda: _open(source, kind, **options)):
             image = _open(source, kind, **options)
-            if index not in pixels:
-                pixels[index] = image.width * image.height
-                check_pages(name, pixels.values(), pixel_limit)
+            pixels[index] = image.width * image.height
+            check_pages(name, pixels.values(), pixel_limit)
             orientation = int(image.get("orientation")) if has_field(image, "orientation") else 1
             if orientation > 2:  # turned or upside down: rows of the result are no rows of the file
                 image = _open(source, kind, access="random", **options)
@@ -117,8 +117,11 @@ def _open(source: Source, kind: PictureFormat, **options: object) -> VipsImage:
     # that mean nothing in a JPEG, and scanners and tifffile sort or repeat the fields of a TIFF as
     # no rule allows; every viewer shows such pictures.
     image = _read(source, kind, fail_on="error", **options)
-    # That a tile of a TIFF is damaged is no more than a warning to libvips (8.18), of a strip not.
-    if kind is PictureFormat.TIFF and has_field(image, "tile-width"):
+    if kind is not PictureFormat.TIFF:
+        return image
+    # That a tile of a TIFF is damaged is no more than a warning to libvips (8.18), of a strip not
+    # but for some kinds of compression.
+    if has_field(image, "tile-width") or _has(source, must_not_warn):
         return _read(source, kind, fail_on="warning", **options)
     return image
 

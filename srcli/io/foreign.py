@@ -19,6 +19,7 @@ from typing import NoReturn
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import Blend, Disposal, PngImageFile
 
 from srcli.errors import ImageError, SrcliError
 from srcli.io.claims import check_png
@@ -216,8 +217,8 @@ class _Reel:
                 self._image = self._resources.enter_context(Image.open(_stream(self._source)))
             if self._image.tell() != number:
                 self._image.seek(number)
-            frame = to_vips(ImageOps.exif_transpose(self._image))
-            if self._is_kept:
+            frame, goes_on = _shown(self._image)
+            if self._is_kept and goes_on:
                 until_done.pop_all()
             return frame
 
@@ -227,6 +228,26 @@ class _Reel:
 
     def __del__(self) -> None:
         self.close()
+
+
+def _shown(image: Image.Image) -> tuple[VipsImage, bool]:
+    """A frame, and whether its decoder can go on to the next one.
+
+    A frame of an APNG may be blended over something that is to come back behind it. Pillow 13
+    blends it into its only copy of that as soon as the frame is looked at.
+    """
+    if not isinstance(image, PngImageFile) or not _takes_back(image):
+        return to_vips(ImageOps.exif_transpose(image)), True
+    kept = getattr(image, "_prev_im", None)
+    ground = None if kept is None else kept.copy()
+    frame = to_vips(ImageOps.exif_transpose(image))
+    image._prev_im = ground
+    return frame, ground is not None
+
+
+def _takes_back(image: PngImageFile) -> bool:
+    is_back = image.info.get("disposal") == Disposal.OP_PREVIOUS
+    return is_back and image.info.get("blend") == Blend.OP_OVER
 
 
 @contextmanager

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from srcli.io.files import insert_bytes
+from srcli.io.tiff import Tiff, TiffError
 
 _JPEG_COMMENT, _JPEG_SCAN = 0xFE, 0xDA
 _JPEG_SEGMENT_BYTES = 65_533
 _MOST_COMMENTS = 10_000  # a file of nothing else has millions
+_TIFF_COMPRESSION = 259
+_FORGIVING = {2, 3, 6, 7}  # facsimiles of group 3, JPEG
 MOST_PARTS = 100_000  # chunks or segments ahead of the pixels: hundreds are many
 
 
@@ -58,6 +61,24 @@ def is_lossless_webp(file: BinaryIO) -> bool:
             return bool(name == b"VP8L")
         file.seek(size + size % 2, 1)
     return False
+
+
+def must_not_warn(file: BinaryIO) -> bool:
+    """Whether a warning of libtiff about a TIFF means that pixels are damaged.
+
+    In strips of most kinds that is an error. In the others a warning says so, unless it may be one
+    about the fields, which ought to be sorted and each there once. The first page stands for all.
+    """
+    try:
+        tiff = Tiff.opened(file)
+        place = tiff.pointer_at(tiff.first_pointer)
+        tags = tiff.tags(place)
+        fields, _ = tiff.read(place, wanted={_TIFF_COMPRESSION})
+        compression = fields.get(_TIFF_COMPRESSION)
+        is_forgiving = compression is not None and compression.whole_number() in _FORGIVING
+    except TiffError:
+        return False
+    return is_forgiving and tags == sorted(set(tags))
 
 
 def has_too_many_segments(file: BinaryIO) -> bool:

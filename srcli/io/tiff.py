@@ -127,15 +127,10 @@ class Tiff:
 
         Of fields that are not `wanted`, or are `unwanted`, no value is read.
         """
-        count = self._number("Q" if self.is_big else "H", offset)
-        place = offset + (8 if self.is_big else 2)
-        size = 20 if self.is_big else 12
-        if count > 4096:
-            raise TiffError("a directory of too many fields")
+        places = self._places(offset)
         # All values together are no more than the file.
         fields, left = {}, min(self.file.seek(0, 2), _MOST_BYTES)
-        for index in range(count):
-            at = place + size * index
+        for at in places:
             tag = self._number("H", at)
             if tag in unwanted or (wanted is not None and tag not in wanted):
                 continue
@@ -146,7 +141,11 @@ class Tiff:
             if left < 0:
                 raise TiffError("fields that lie one over the other")
             fields[entry.tag] = entry
-        return fields, place + size * count
+        return fields, places.stop
+
+    def tags(self, offset: int) -> list[int]:
+        """Of which fields the directory at `offset` is made, as they lie in it."""
+        return [self._number("H", place) for place in self._places(offset)]
 
     def append(self, fields: Iterable[Entry]) -> tuple[int, int]:
         """Write a directory at the end; return its offset and where its next-pointer lies."""
@@ -170,6 +169,14 @@ class Tiff:
         if offset % 2:
             self.file.write(b"\0")
         return offset + offset % 2
+
+    def _places(self, offset: int) -> range:
+        """Where the fields of the directory at `offset` lie; it stops where they do."""
+        count = self._number("Q" if self.is_big else "H", offset)
+        if count > 4096:
+            raise TiffError("a directory of too many fields")
+        first, size = (offset + 8, 20) if self.is_big else (offset + 2, 12)
+        return range(first, first + size * count, size)
 
     def _entry(self, place: int) -> Entry | None:
         self.file.seek(place)

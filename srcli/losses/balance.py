@@ -148,10 +148,19 @@ class AdaptiveGanBalance(Balance):
         self._factor = torch.where(smoothed.isfinite(), smoothed, before)
 
     def _pull(self, value: Tensor) -> Tensor:
-        """Norm of the gradient at the last layer, (), averaged over processes before the norm."""
-        (gradient,) = torch.autograd.grad(value * LOUDER, self.last_layer, retain_graph=True)
+        """Norm of the gradient at the last layer, (), averaged over processes before the norm.
+
+        Not a number where it is not finite. In fp16 that may be for `LOUDER` only.
+        """
+        norm = self._norm(value * LOUDER) / LOUDER
+        if not norm.isfinite():
+            norm = self._norm(value)
+        return torch.where(norm.isfinite(), norm, torch.nan)
+
+    def _norm(self, value: Tensor) -> Tensor:
+        (gradient,) = torch.autograd.grad(value, self.last_layer, retain_graph=True)
         norm: Tensor = torch.linalg.vector_norm(self.average(gradient.detach().float()))
-        return norm / LOUDER
+        return norm
 
     def state_dict(self) -> State:
         factor = None if self._factor is None else self._factor.clone()

@@ -104,6 +104,27 @@ def test_small_gradients_of_fp16_are_not_lost():
     assert factor.item() == pytest.approx(1e4, rel=0.02)
 
 
+def test_large_gradients_of_fp16_are_not_lost():
+    generator = nn.Conv2d(3, 3, kernel_size=3, padding=1)
+    with torch.autocast("cpu", torch.float16):
+        restored = generator(torch.rand(2, 3, 64, 64))
+    value = restored.float().sum()  # thousands at each weight
+    balance = AdaptiveGanBalance(generator.weight, "realism", maximum=1e9, eps=0.0)
+    raw = {"pixel": value, "realism": value / 4}
+    factor = balance.factors(raw, {"pixel": 1.0, "realism": 1.0}, step=0).of["realism"]
+    assert factor.item() == pytest.approx(4, rel=0.02)
+
+
+@pytest.mark.parametrize("slope", [(math.inf, 2.0), (2.0, math.inf)], ids=["content", "realism"])
+def test_a_gradient_that_is_infinite_moves_no_factor(slope):
+    slopes = Slopes()
+    balance = AdaptiveGanBalance(slopes.last_layer, "realism", refresh_steps=1)
+    before = balance.factors(slopes.raw([1.0, 0.0], [2.0, 0.0]), ONES, step=0).of["realism"]
+    content, adversarial = slope
+    bad = slopes.raw([content, 0.0], [adversarial, 0.0])
+    assert balance.factors(bad, ONES, step=1).of["realism"] == before
+
+
 def test_the_gradient_is_averaged_over_processes_before_its_norm():
     slopes = Slopes()
     balance = AdaptiveGanBalance(slopes.last_layer, "realism", eps=0.0, average=lambda g: g / 4)

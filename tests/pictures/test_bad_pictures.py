@@ -64,6 +64,19 @@ def test_a_tiff_with_damaged_pixels_is_an_error(tile):
         read_all(whole[:middle] + bytes(200) + whole[middle + 200 :])
 
 
+@pytest.mark.parametrize(("mode", "compression"), [("1", "group3"), ("RGB", "jpeg")])
+def test_a_tiff_whose_damage_libtiff_only_warns_of_is_an_error_too(mode, compression):
+    buffer = io.BytesIO()
+    Image.fromarray(PIXELS).convert(mode).save(buffer, "TIFF", compression=compression)
+    whole = buffer.getvalue()
+    read_all(whole)
+    with Image.open(buffer) as image:
+        start, size = image.tag_v2[273][0], image.tag_v2[279][0]
+    middle = start + size // 2
+    with pytest.raises(ImageError):
+        read_all(whole[:middle] + bytes([77] * 9) + whole[middle + 9 :])
+
+
 def test_a_tiff_whose_fields_repeat_is_read():
     # tifffile writes the shape as a second description, which libtiff remarks on.
     file = tiff(description="a scan", software="scanner")

@@ -102,7 +102,12 @@ class RunFolder:
         """Whether a run was killed here before it had saved anything."""
         if self.has_checkpoint or not is_folder(self.path):
             return False
-        return is_folder(self.path / "checkpoints") or not any(self.path.iterdir())
+        if is_folder(self.path / "checkpoints"):
+            return True
+        try:
+            return not any(self.path.iterdir())
+        except PermissionError:  # nobody knows
+            return False
 
     def check_unused(self) -> None:
         """Raise OutputError if there is a run in the folder already."""
@@ -159,7 +164,8 @@ class RunFolder:
         )
 
     def _checkpoints(self) -> Iterator[tuple[int, Path]]:
-        for path in (self.path / "checkpoints").glob("step-*.pt"):
+        folder = self.path / "checkpoints"
+        for path in folder.glob("step-*.pt") if is_folder(folder) else ():
             if match := CHECKPOINT.fullmatch(path.name):
                 yield int(match[1]), path
 
