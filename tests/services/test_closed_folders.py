@@ -14,11 +14,15 @@ from srcli.services.partners import pictures_in
 from srcli.services.request import check_sources
 from srcli.services.targets import check_place, target_of
 from srcli.services.tasks import FolderOptions
+from srcli.services.training.folder import RunFolder
 from srcli.services.training.page import report_runs
+from srcli.services.training.preparation import RunOptions
+from srcli.services.training.request import FinetuneRequest, finetune
 from srcli.services.weights import obtain
 from srcli.services.weights_cache import import_weights
 
 INSIDE = Path("closed/a.png")
+RESUMED = RunOptions(resume=True)
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 
@@ -60,6 +64,8 @@ def test_nothing_in_it_can_be_seen_but_nothing_is_known_to_be_gone(outside):
         (lambda: obtain(str(INSIDE), offline=True), 3),
         (lambda: pictures_in(INSIDE), 4),
         (lambda: report_runs([INSIDE]), 2),
+        (lambda: finetune(FinetuneRequest(folder=Path(), output=INSIDE.parent), RESUMED), 2),
+        (lambda: finetune(FinetuneRequest(folder=Path(), output=INSIDE), RESUMED), 2),
     ],
 )
 def test_what_is_asked_about_it_ends_with_an_error_of_its_own(outside, ask, code):
@@ -93,6 +99,7 @@ def test_what_windows_takes_for_no_name_is_known_to_be_gone():
 def test_it_is_no_reason_to_refuse_a_run_before_its_turn(outside):
     def begun():
         check_sources([INSIDE], str(INSIDE), FolderOptions())
+        RunFolder(INSIDE).check_unused()
         return len(survey([Path()], avoid=INSIDE).found)
 
     assert outside(begun) == 0

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,11 @@ class RunFolder:
         """Whether a run was killed here before it had saved anything."""
         if self.has_checkpoint or not is_folder(self.path):
             return False
-        return is_folder(self.path / "checkpoints") or not any(self.path.iterdir())
+        if is_folder(self.path / "checkpoints"):
+            return True
+        with suppress(OSError):  # nobody may look into it: then nobody knows
+            return not any(self.path.iterdir())
+        return False
 
     def check_unused(self) -> None:
         """Raise OutputError if there is a run in the folder already."""
@@ -159,7 +164,9 @@ class RunFolder:
         )
 
     def _checkpoints(self) -> Iterator[tuple[int, Path]]:
-        for path in (self.path / "checkpoints").glob("step-*.pt"):
+        folder = self.path / "checkpoints"
+        found = folder.glob("step-*.pt") if is_folder(folder) else ()
+        for path in found:
             if match := CHECKPOINT.fullmatch(path.name):
                 yield int(match[1]), path
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from srcli.errors import UnavailableWeightsError, UsageError
 from srcli.io.catalogue import catalogue
-from srcli.io.looks import is_folder
+from srcli.io.looks import is_file, is_folder
 from srcli.io.toml import read_toml
 from srcli.losses.tables import with_weight
 from srcli.services.stop import Stop
@@ -114,7 +114,7 @@ def _restarted(options: RunOptions, output: Path | None) -> RunOptions:
 def _born(options: RunOptions, folder: Path, observer: TrainingObserver) -> RunOptions:
     """Without `resume` where the run was killed before it had anything to go on from."""
     run = RunFolder(folder)
-    if not options.resume or (run.config.is_file() and not run.is_stillborn):
+    if not options.resume or (is_file(run.config) and not run.is_stillborn):
         return options
     if not run.is_stillborn:
         raise UsageError(
