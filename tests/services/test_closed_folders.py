@@ -17,12 +17,13 @@ from srcli.services.tasks import FolderOptions
 from srcli.services.training.folder import RunFolder
 from srcli.services.training.page import report_runs
 from srcli.services.training.preparation import RunOptions
-from srcli.services.training.request import train_file
+from srcli.services.training.request import FinetuneRequest, finetune, train_file
 from srcli.services.weights import obtain
 from srcli.services.weights_cache import import_weights
 
 INSIDE = Path("closed/a.png")
 EMPTY = Path(os.devnull)
+RESUMED = RunOptions(resume=True)
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 
@@ -67,6 +68,8 @@ def test_nothing_in_it_can_be_seen_but_nothing_is_known_to_be_gone(outside):
         (lambda: RunFolder(INSIDE).check_unused() or RunFolder(INSIDE).create(), 1),
         (lambda: train_file(EMPTY, INSIDE, RunOptions(resume=True)), 2),
         (lambda: train_file(EMPTY, INSIDE.parent, RunOptions(resume=True)), 2),
+        (lambda: finetune(FinetuneRequest(folder=Path(), output=INSIDE.parent), RESUMED), 2),
+        (lambda: finetune(FinetuneRequest(folder=Path(), output=INSIDE), RESUMED), 2),
     ],
 )
 def test_what_is_asked_about_it_ends_with_an_error_of_its_own(outside, ask, code):
@@ -80,9 +83,27 @@ def test_what_is_asked_about_it_ends_with_an_error_of_its_own(outside, ask, code
     assert outside(ended) == code
 
 
+@pytest.mark.parametrize("name", ["a\0b.png", "x" * 300, "no/a.png", "file/a.png", "loop"])
+def test_what_no_file_can_be_called_or_led_to_is_known_to_be_gone(name, tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    assert is_gone(tmp_path / name)
+
+
+def test_what_windows_takes_for_no_name_is_known_to_be_gone():
+    class Refusing(type(Path())):
+        def stat(self, **_):
+            error = OSError(22, "The filename, directory name, or volume label syntax is incorrect")
+            error.winerror = 123
+            raise error
+
+    assert is_gone(Refusing("*.png"))
+
+
 def test_it_is_no_reason_to_refuse_a_run_before_its_turn(outside):
     def begun():
         check_sources([INSIDE], str(INSIDE), FolderOptions())
+        RunFolder(INSIDE).check_unused()
         return len(survey([Path()], avoid=INSIDE).found)
 
     assert outside(begun) == 0
