@@ -6,8 +6,12 @@ folder that may not be entered, and whoever only asked whether a file is there h
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+
+_NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
+_NOWHERE_ON_WINDOWS = {21, 123, 1921}  # no disk in the drive, no name (a*.png), a link to nothing
 
 
 def is_there(path: Path) -> bool:
@@ -33,8 +37,9 @@ def is_gone(path: Path) -> bool:
     """
     try:
         path.stat()
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError as error:
+        on_windows = getattr(error, "winerror", None)
+        return error.errno in _NOWHERE or on_windows in _NOWHERE_ON_WINDOWS
+    except ValueError:  # a zero, which no name has
         return True
-    except OSError:
-        return False
     return False

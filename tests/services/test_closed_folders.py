@@ -80,6 +80,23 @@ def test_what_is_asked_about_it_ends_with_an_error_of_its_own(outside, ask, code
     assert outside(ended) == code
 
 
+@pytest.mark.parametrize("name", ["a\0b.png", "x" * 300, "no/a.png", "file/a.png", "loop"])
+def test_what_no_file_can_be_called_or_led_to_is_known_to_be_gone(name, tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    assert is_gone(tmp_path / name)
+
+
+def test_what_windows_takes_for_no_name_is_known_to_be_gone():
+    class Refusing(type(Path())):
+        def stat(self, **_):
+            error = OSError(22, "The filename, directory name, or volume label syntax is incorrect")
+            error.winerror = 123
+            raise error
+
+    assert is_gone(Refusing("*.png"))
+
+
 def test_it_is_no_reason_to_refuse_a_run_before_its_turn(outside):
     def begun():
         check_sources([INSIDE], str(INSIDE), FolderOptions())
