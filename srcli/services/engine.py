@@ -47,21 +47,17 @@ class EngineOptions:
             )
         if self.batch is not None and self.batch < 1:
             raise UsageError(f"--batch {self.batch} cannot be", hint="it starts at 1")
-        if self._contradicts:
+        if self.tile == 0 and self.plan not in (PlanKind.AUTO, PlanKind.WHOLE):
+            raise UsageError(
+                f"--tile off is the whole image at once, --plan {self.plan} is not",
+                hint="leave one of the two out",
+            )
+        is_given = bool(self.tile) or self.halo is not None
+        if is_given and self.plan not in (PlanKind.AUTO, PlanKind.TILES):
             raise UsageError(
                 f"--plan {self.plan} leaves no meaning to --tile or --halo",
                 hint="give them with --plan tiles or auto",
             )
-
-    @property
-    def _contradicts(self) -> bool:
-        """Whether the plan that is asked for has no such tiles."""
-        if self.plan is PlanKind.AUTO:
-            return False
-        if self.tile == 0:
-            return self.plan is not PlanKind.WHOLE or self.halo is not None
-        is_given = self.tile is not None or self.halo is not None
-        return is_given and self.plan is not PlanKind.TILES
 
 
 class Engine:

@@ -48,14 +48,21 @@ def test_a_large_picture_streams_and_every_plan_gives_the_same_picture(upscaled)
         ("stream", "--tile", "64"),
         ("stream", "--halo", "8"),
         ("whole", "--tile", "64"),
-        ("tiles", "--tile", "off"),
-        ("stream", "--tile", "off"),
+        ("whole", "--tile", "off", "--halo", "8"),
     ],
 )
 def test_a_plan_without_tiles_takes_no_size_of_them(picture, tiny_weights, capsys, options):
     with pytest.raises(SystemExit) as ended:
         main(["upscale", str(picture), "-m", str(tiny_weights), "--plan", *options])
     assert ended.value.code == 2 and "--plan tiles or auto" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["tiles", "stream"])
+def test_the_whole_image_at_once_is_no_other_plan(picture, tiny_weights, capsys, kind):
+    with pytest.raises(SystemExit) as ended:
+        main(["upscale", str(picture), "-m", str(tiny_weights), "--plan", kind, "--tile", "off"])
+    told = capsys.readouterr().err
+    assert ended.value.code == 2 and f"--plan {kind} is not" in told and "leave one" in told
 
 
 def test_a_plan_of_the_whole_image_may_be_asked_for_twice(upscaled):
