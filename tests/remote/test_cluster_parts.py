@@ -235,6 +235,14 @@ def test_offline_a_cluster_too_gets_the_network_that_comes_with_srcli(tmp_path, 
     assert "comes with srcli" in notes[0]
 
 
+def test_a_blend_that_is_not_understood_is_refused_before_anything_is_fetched(monkeypatch):
+    fetched = []
+    monkeypatch.setattr(weights, "obtain", lambda name, **options: fetched.append(name))
+    with pytest.raises(UsageError, match="not understood"):
+        obtain_recipe(UpscaleRequest(model="some", blend="other"), Observer())
+    assert not fetched
+
+
 def test_where_hiring_breaks_down_nobody_waits_for_a_worker_for_ever(monkeypatch):
     def stumble(hiring):
         raise KeyError("NodeID")

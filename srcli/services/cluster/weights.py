@@ -60,13 +60,12 @@ def obtain_recipe(request: UpscaleRequest, observer: Observer) -> tuple[Recipe, 
     get = partial(
         obtain, offline=request.offline, trust=request.trust, on_event=observer.weights_event
     )
-    share = 0.0
-    if request.model is None and request.blend is None and is_offline(request.offline):
+    other, share = parse_blend(request.blend) if request.blend is not None else (None, 0.0)
+    if request.model is None and other is None and is_offline(request.offline):
         held = [offline_default(get, observer)]
     else:
         held = [get(request.model or DEFAULT_MODEL)]
-    if request.blend is not None:
-        other, share = parse_blend(request.blend)
+    if other is not None:
         held.append(get(other))
     recipe = Recipe(parts=tuple(map(_portable, held)), share=share)
     return recipe, [path.read_bytes() for weights in held for path in weights.files]
