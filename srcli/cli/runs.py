@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srcli.cli import interrupts, streams
+from srcli.cli import interrupts, render, streams
 from srcli.cli.interrupts import Interrupted
 from srcli.errors import SrcliError, UsageError, memory_errors
 from srcli.io.addresses import Address, Remote, is_remote
@@ -106,7 +106,7 @@ def _compare(outcome: Outcome, view: UpscaleView, *, wanted: bool) -> None:
     try:
         with memory_errors(f"the page of {output}"):
             compared = compare_upscaled(Path(source), Path(output))
-    except SrcliError as error:  # the picture is done, and the others are still to come
-        view.note(f"no page compares {output} with {source}: {error}")
+    except SrcliError as error:  # told however little is: it stops no run and has no code
+        render.note(f"no page compares {output} with {source}: {error}")
     else:
         view.note(f"compare them in {compared.page}")

@@ -207,10 +207,11 @@ def test_a_dry_run_of_one_picture_names_the_file_that_would_be_written(srcli, ph
     assert "photos/a.png  6x5 -> large.png  24x20" in told
 
 
-def test_a_page_that_cannot_be_made_stops_no_run(srcli, tmp_path):
+@pytest.mark.parametrize("how", ["--verbose", "--quiet", "--json"])
+def test_a_page_that_cannot_be_made_stops_no_run_and_is_told_of(srcli, tmp_path, how):
     draw(tmp_path / "in/flat.png", size=(7, 3))  # rounded to another shape
     draw(tmp_path / "in/square.png", size=(8, 8))
-    result = srcli("in", "-o", "out", "-s", "1.5", "--compare")
+    result = srcli("in", "-o", "out", "-s", "1.5", "--compare", how)
     assert result.code == 0 and "not of one shape" in result.err
     assert files_below(tmp_path / "out") == ["flat_x1.43.png", "square_x1.5.html"] + [
         "square_x1.5.png"
