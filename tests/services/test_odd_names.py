@@ -42,6 +42,17 @@ def test_pages_show_them_and_lead_to_them(folder):
     assert "a\\udcff" in (folder / f"pages/pages/{NAME}.html").read_text("utf-8")
 
 
+def test_a_run_in_a_folder_of_such_a_name_has_its_page(folder, tiny_weights):
+    options = ("--steps", "1", "--batch", "1", "--patch", "16", "--preset", "psnr", "-d", "cpu")
+    begun = ("finetune", "one", "-m", str(tiny_weights), "-o", NAME)
+    for seed in range(2):
+        noise = np.random.default_rng(seed).integers(0, 256, (48, 48, 3), np.uint8)
+        Image.fromarray(noise).save(folder / f"one/{seed}.png")
+    assert run(*begun, *options) == 0
+    assert run("report", NAME) == 0
+    assert "a\\udcff" in (folder / NAME / "report.html").read_text("utf-8")
+
+
 def test_tables_name_them(folder):
     assert run("evaluate", "one", "two", "--csv", "scores.csv") == 0
     with (folder / "scores.csv").open(encoding="utf-8", newline="") as file:

@@ -140,7 +140,10 @@ def _tensorboard(folder: Path, from_step: int) -> Any | None:  # noqa: ANN401 (a
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder), purge_step=from_step + 1)
+    try:
+        return SummaryWriter(str(folder), purge_step=from_step + 1)
+    except UnicodeEncodeError:  # it takes no folder whose name is no text
+        return None
 
 
 def read_log(path: Path) -> list[Record]:

@@ -99,7 +99,8 @@ def report_runs(folders: Sequence[Path], output: Path | None = None) -> PageRepo
 
 def _write(path: Path, views: Sequence[RunView]) -> Path:
     with replacing(path) as partial:
-        partial.write_text(run_page_html(views, written=time()), "utf-8")
+        html = run_page_html(views, written=time())
+        partial.write_text(html, "utf-8", "backslashreplace")  # the name of a folder may be no text
     return path
 
 
