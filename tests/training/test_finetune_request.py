@@ -103,6 +103,13 @@ def test_there_is_nothing_to_resume_where_no_run_is(tmp_path):
         finetune(request, RunOptions(resume=True))
 
 
+def test_a_run_whose_settings_were_damaged_by_hand_is_not_gone_on_with(tmp_path):
+    (tmp_path / "config.toml").write_text('network = {kind = "pretrained", weights = 5}', "utf-8")
+    request = FinetuneRequest(folder=tmp_path, output=tmp_path, model="swift")
+    with pytest.raises(ConfigError, match="network"):
+        finetune(request, RunOptions(resume=True))
+
+
 @pytest.mark.parametrize(
     ("model", "is_refused"),
     [(None, False), ("RealESRGAN_x4plus.pth", False), ("realesrnet-x4plus", True)],

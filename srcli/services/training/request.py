@@ -67,10 +67,11 @@ def finetune(
         raise UsageError(f"{request.folder}: no such folder", hint="give a folder of pictures")
     if options.resume:
         tables = _read_tables(RunFolder(folder).config)
-        check_start(tables, request.model, folder)
     else:
         tables = _preset(request, options, observer.note)
     config = parse_config(_with_options(tables, request), source="the options")
+    if options.resume:
+        check_start(tables, request.model, folder)
     return run_training(config, folder, options, observer, stop)
 
 
