@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, BinaryIO
 
 from srcli.errors import ImageError, SrcliError, UsageError
@@ -156,9 +156,9 @@ def _absolute(path: Path) -> Path:
 
 
 def _store_of(address: Address) -> str:
-    """What tells two stores apart: a scheme, on the web a host, else a bucket."""
-    if isinstance(address, Path):
-        return ""
+    """What tells two stores apart: a scheme, on the web a host, else a bucket; here a drive."""
+    if isinstance(address, PurePath):
+        return address.drive
     return f"{address.scheme}://{address.key.partition('/')[0]}"
 
 
@@ -175,6 +175,6 @@ def _roots(addresses: Iterable[Address]) -> dict[str, Address]:
 
 
 def _joined(store: str, parts: list[str]) -> Address:
-    if not store:
+    if "://" not in store:
         return Path(*parts)
     return Remote(store.partition("://")[0], "/".join(parts[1:]))

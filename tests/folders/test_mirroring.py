@@ -1,6 +1,6 @@
 """Where each result of a folder goes."""
 
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 from PIL import Image
@@ -8,7 +8,7 @@ from PIL import Image
 from srcli.io.addresses import Remote
 from srcli.io.formats import PictureFormat
 from srcli.services.folder import Found, WalkRules, survey
-from srcli.services.manifest import read_manifest
+from srcli.services.manifest import _roots, read_manifest
 from srcli.services.mirror import mirror
 from srcli.services.targets import Place, settle
 
@@ -92,3 +92,10 @@ def test_a_list_may_name_pictures_everywhere_but_no_result_lies_outside(
     Path("list.txt").write_text(lines.format(tmp_path))
     places = mirror(read_manifest(Path("list.txt")), OUT)
     assert [place.folder for place in places] == [OUT / "here", OUT / "other"]
+
+
+def test_pictures_on_two_drives_have_a_folder_in_common_on_each():
+    listed = ["C:/photos/a.png", "C:/photos/trip/b.png", "D:/scans/c.png"]
+    roots = _roots(map(PureWindowsPath, listed))  # only Windows has paths of this kind
+    assert list(roots) == ["C:", "D:"]
+    assert roots["C:"].name == "photos" and roots["D:"].name == "scans"
