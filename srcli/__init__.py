@@ -13,6 +13,7 @@ Names are resolved when they are first used: `import srcli` alone does not impor
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,16 @@ __all__ = [
     "load_network",
     "upscale",
 ]
+
+# Nobody is told what a user does. These libraries report home unless they are asked not to, and
+# look when they are imported: ONNX Runtime, the library of the Hugging Face hub, Ray.
+_NO_TELEMETRY = {
+    "ORT_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+for _name, _value in _NO_TELEMETRY.items():
+    os.environ.setdefault(_name, _value)
 
 if TYPE_CHECKING:
     from srcli.errors import SrcliError

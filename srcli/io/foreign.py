@@ -67,7 +67,8 @@ def decode(
         if len(frames) > 1:
             metadata = _animated(image, frames, metadata)
 
-    reel = _Reel(source, is_kept=len(frames) > 1)
+    # Pages stand alone, and may differ in size.
+    reel = _Reel(source, is_kept=metadata.animation is not None)
 
     def open_page(index: int) -> VipsImage:
         with _translated(name, kind, reason):
@@ -299,6 +300,8 @@ def _frames(image: Image.Image) -> list[int]:
 
 def _animated(image: Image.Image, frames: list[int], metadata: Metadata) -> Metadata:
     """The metadata with the times of the frames. Where none has a time they are pages."""
+    if image.format == "DCX":  # pages of any sizes, which older Pillows load from no one decoder
+        return metadata
     times = []
     for index in frames:
         image.seek(index)
