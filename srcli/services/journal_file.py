@@ -63,9 +63,6 @@ def take_lock(folder: Path) -> FileLock:
     except OSError as error:
         hint = "choose another folder with --output, or use --no-journal"
         raise refused(folder, "cannot be written", error, hint=hint) from None
-    except NotImplementedError as error:  # older versions of filelock, on a disk without locks
-        hint = "choose another folder with --output, or use --no-journal"
-        raise OutputError(f"{folder} cannot be locked: {error}", hint=hint) from None
     return lock
 
 
